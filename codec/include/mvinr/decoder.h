@@ -1,0 +1,50 @@
+// Decodes access units: integers only, the same pictures on every machine.
+//
+//   auto decoder = Decoder::create({});
+//   auto gop = (*decoder)->start_gop(bytes);            // parses, keeps a copy of what it needs
+//   RenderJob job{.frame = 3, .view = 0, .texture = &picture};
+//   (*decoder)->render({&job, 1});                      // any frame, any view, any order
+#pragma once
+
+#include <memory>
+#include <stop_token>
+
+#include "mvinr/stream.h"
+#include "mvinr/types.h"
+
+namespace mvinr {
+
+struct DecoderOptions {
+  int threads = 0;               // 0: one per core
+  uint64_t max_samples = 1ull << 32;  // limit for canvas samples x views; limit_exceeded beyond
+  std::string kernels = "auto";  // "auto" or a name of available_kernels(): "reference", "avx2", …
+};
+
+/// One synthesis: both components of one view at one instant. A null picture is not computed.
+/// The pictures' format and size must be those of the view.
+struct RenderJob {
+  int frame = 0;
+  int view = 0;
+  MutablePicture* texture = nullptr;
+  MutablePicture* depth = nullptr;
+};
+
+/// The kernel sets that this machine can run, slowest ("reference") first.
+MVINR_API std::vector<std::string> available_kernels();
+
+class MVINR_API Decoder {
+ public:
+  static Result<std::unique_ptr<Decoder>> create(const DecoderOptions& options);
+  virtual ~Decoder() = default;
+
+  /// Makes this access unit the current GOP. On error the previous GOP stays current. Views' own
+  /// units are decoded when first rendered.
+  virtual Result<GopInfo> start_gop(Bytes access_unit) = 0;
+
+  /// Renders the jobs, in parallel on the decoder's threads. Not to be called from two threads at
+  /// once. Errors: invalid_argument (no GOP, wrong size, format, frame or view), corrupt (the unit
+  /// of that view is damaged; other views still decode), cancelled.
+  virtual Status render(std::span<const RenderJob> jobs, std::stop_token stop = {}) = 0;
+};
+
+}  // namespace mvinr

@@ -1,0 +1,91 @@
+// Encodes GOPs by training a network per GOP (library libmvinr-encoder, which uses LibTorch).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+
+#include "mvinr/stream.h"
+#include "mvinr/types.h"
+
+namespace mvinr {
+
+enum class Mode : uint8_t { automatic, implicit, hybrid };
+enum class Loss : uint8_t { psnr, ssim };  // YUV 6:1:1 MSE | the papers' 0.7 L1 + 0.3 (1 - MS-SSIM)
+
+/// Sent about four times a second while a GOP trains.
+struct Progress {
+  int step = 0, steps = 0;
+  double psnr = 0;          // dB, estimate of the current Y-PSNR over the views
+  double bits = 0;          // estimate of the access unit's size
+  double seconds = 0;       // since the GOP's training began
+  double seconds_left = 0;  // estimate
+  const char* phase = "";   // "float", "noise", "quantise", "verify"
+};
+
+struct EncoderOptions {
+  Mode mode = Mode::automatic;
+  Loss loss = Loss::psnr;
+  double lambda = 0.01;        // rate weight in D + lambda R, see docs/training.md; (0, 10]
+  int effort = 5;              // 1 (seconds) … 9 (hours): steps
+  double time_budget = 0;      // seconds of training per GOP, 0: by effort
+  int gop_frames = 32;         // 1..kMaxGopFrames
+  std::string profile = "auto";  // see profile_names()
+  double depth_weight = 1.0;   // weight of depth distortion; [0, 100]
+  double prune = 0;            // share of weights set to zero, [0, 0.95] (papers: 0.15, 0.60)
+  uint64_t seed = 1;
+  std::string device = "auto";  // "auto", "cpu", "cuda:N"
+  int threads = 0;             // 0: one per core
+  uint64_t max_memory = 0;     // bytes, 0: three quarters of what the machine has free
+  std::function<void(const Progress&)> on_progress;
+};
+
+/// Measured on the real decoder's output.
+struct PictureStats {
+  double psnr_y = 0, psnr_u = 0, psnr_v = 0;  // dB over the GOP's frames (mean MSE); depth: psnr_y
+};
+struct GopStats {
+  uint64_t first_frame = 0;
+  int frames = 0;
+  uint64_t bytes = 0;
+  double estimated_bits = 0;  // what training believed, all units
+  double train_seconds = 0, verify_seconds = 0;
+  int steps = 0;
+  std::string profile;
+  std::vector<PictureStats> texture;  // per view
+  std::vector<PictureStats> depth;    // per view; empty if no view has depth
+  double mean_texture_psnr = 0;       // Y, mean over views
+  double mean_depth_psnr = 0;
+};
+struct EncodedGop {
+  std::vector<std::byte> bytes;  // one access unit
+  GopStats stats;
+};
+
+/// "auto", "xxs", "xs", "s", "m", "l", "mv-hinerv-xxs", …
+MVINR_API std::vector<std::string> profile_names();
+
+class MVINR_API Encoder {
+ public:
+  /// Errors: invalid_argument (an option out of its range, named), no_device, limit_exceeded (a GOP
+  /// of this size does not fit into max_memory; says how much it needs), unsupported (hybrid).
+  static Result<std::unique_ptr<Encoder>> create(const SequenceInfo& sequence,
+                                                 const EncoderOptions& options);
+  virtual ~Encoder() = default;
+
+  /// Copies the picture into the open GOP. `id.frame` counts from the open GOP's start.
+  virtual Status add(const PictureId& id, const Picture& picture) = 0;
+
+  /// Trains, writes and verifies the frames 0..frames-1 added since the last call. A stop is obeyed
+  /// within 100 ms (cancelled) and drops the GOP. A missing picture is invalid_argument.
+  virtual Result<EncodedGop> encode_gop(int frames, std::stop_token stop = {}) = 0;
+
+  /// Forgets the pictures of the open GOP.
+  virtual void reset() = 0;
+
+  /// lambda and time budget may change between GOPs.
+  virtual Status set_lambda(double lambda) = 0;
+  virtual Status set_time_budget(double seconds) = 0;
+};
+
+}  // namespace mvinr

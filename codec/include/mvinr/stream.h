@@ -1,0 +1,97 @@
+// What an access unit says about itself, and how to find access units in a byte stream.
+// The format is defined in docs/bitstream.md.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "mvinr/types.h"
+
+namespace mvinr {
+
+inline constexpr int kBitstreamVersion = 1;
+inline constexpr int kMaxViews = 64;
+inline constexpr int kMaxPictureSize = 8192;  // width and height
+inline constexpr int kMaxGopFrames = 256;
+inline constexpr uint32_t kMaxAccessUnitBytes = 256u << 20;
+inline constexpr size_t kAccessUnitPrefixBytes = 16;  // enough for find_access_unit to give a size
+
+/// One perspective camera in MIV conventions (OMAF axes: x forward, y left, z up).
+struct Camera {
+  std::array<float, 2> focal{};            // pixels: horizontal, vertical
+  std::array<float, 2> principal_point{};  // pixels, centres of pixels at +0.5
+  std::array<float, 2> depth_range{};      // metres: near, far
+  std::array<float, 3> position{};         // metres
+  std::array<float, 3> rotation{};         // degrees: yaw, pitch, roll
+  bool operator==(const Camera&) const = default;
+};
+
+struct ViewInfo {
+  int width = 0;   // 1..kMaxPictureSize, texture and depth alike
+  int height = 0;
+  SampleFormat texture = SampleFormat::none;  // yuv420_8 or yuv420_10
+  SampleFormat depth = SampleFormat::none;    // none, gray_8, gray_10 or gray_16
+  std::optional<Camera> camera;
+  bool operator==(const ViewInfo&) const = default;
+};
+
+struct Fraction {
+  uint32_t num = 0;
+  uint32_t den = 1;
+  bool operator==(const Fraction&) const = default;
+};
+
+/// What stays the same over a sequence: the views and the frame rate.
+struct SequenceInfo {
+  Fraction frame_rate{30, 1};
+  std::vector<ViewInfo> views;  // 1..kMaxViews
+  bool operator==(const SequenceInfo&) const = default;
+};
+
+/// What one access unit (one GOP of all views) holds.
+struct GopInfo {
+  SequenceInfo sequence;
+  uint64_t first_frame = 0;  // index in the sequence of the GOP's frame 0
+  int frames = 0;            // 1..kMaxGopFrames
+  uint32_t bytes = 0;        // of the whole access unit
+};
+
+/// `invalid_argument` names the view and the field that is out of range.
+MVINR_API Status validate(const SequenceInfo& sequence);
+
+/// Reads the header of the access unit that starts at data[0]; checks magic, version, sizes and the
+/// header's CRC, not the units behind it. `truncated`: ask again with more bytes. `corrupt`: no
+/// access unit starts here. `unsupported`: it is of another version (the message names it).
+MVINR_API Result<GopInfo> read_gop_info(Bytes data);
+
+/// Size in bytes of the access unit that starts at data[0], from its first kAccessUnitPrefixBytes.
+MVINR_API Result<uint32_t> access_unit_bytes(Bytes data);
+
+/// Offset of the next byte at or after `from` where an access unit may start (the magic, or a
+/// beginning of it at the end of data); data.size() if there is none.
+MVINR_API size_t find_access_unit(Bytes data, size_t from = 0);
+
+struct CameraFileEntry {
+  std::string name;  // "v0"
+  int width = 0, height = 0;
+  int texture_bits = 8, depth_bits = 16;
+  Camera camera;
+};
+struct CameraFile {
+  std::string content_name;
+  double fps = 0;  // 0 if absent
+  int frames = 0;  // 0 if absent
+  std::vector<CameraFileEntry> cameras;
+};
+/// Reads a MIV-style cameras.json. Every error names the file, the camera and the field.
+MVINR_API Result<CameraFile> read_camera_file(const std::string& path);
+
+/// The camera for pictures of width x height: focal lengths and principal point are scaled when the
+/// file's resolution differs; `invalid_argument` if its aspect ratio differs by more than 1 %.
+MVINR_API Result<Camera> camera_for_size(const CameraFileEntry& entry, int width, int height);
+
+/// A human-readable account of an access unit: every header field, and where the bytes went.
+MVINR_API Result<std::string> describe_access_unit(Bytes data);
+
+}  // namespace mvinr

@@ -1,0 +1,111 @@
+// ModelConfig: the integers that fix a network's architecture, and tensor_specs(): the ordered list
+// of its coded tensors. The trainer and the decoder meet only here (docs/overview.md).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "mvinr/stream.h"
+#include "mvinr/types.h"
+
+namespace mvinr {
+
+/// Where the 1x1 convolution that changes the number of channels stands.
+enum class StageOrder : uint8_t {
+  // LN -> 1x1 (C_prev -> C) -> bilinear -> + grids -> residual blocks: the real-time profiles.
+  reduce_first = 0,
+  // LN -> bilinear -> + local grids -> blocks, the first of which maps C_prev -> C without residual
+  // (HiNeRV, arXiv 2306.09818, section 3).
+  hinerv = 1,
+};
+
+enum class HeadKind : uint8_t {
+  // Trunk at half resolution; 1x1 to 4 Y + 1 U + 1 V (+ 4 depth) and pixel shuffle; clamp.
+  shuffle420 = 0,
+  // Trunk at full resolution; 1x1 to 3 (+ 1 depth) and sigmoid; U and V averaged 2x2 (HiNeRV).
+  full444 = 1,
+};
+
+/// How a grid's symbols are entropy coded.
+enum class GridCoding : uint8_t { factorised = 0, context = 1 };
+
+/// One feature grid: [time_steps][channels][h][w] values, interpolated linearly in time.
+struct GridConfig {
+  uint8_t stage = 0;       // 0: input of the stem; i: added after the upsampling of stage i
+  bool local = false;      // h = w = scale of the stage, repeated over the picture
+                           // (HiNeRV's local grids); else h, w = resolution of the stage
+  bool per_view = false;   // one grid per view, or one shared by all views
+  uint16_t time_steps = 1; // 1: static
+  uint16_t channels = 1;
+  GridCoding coding = GridCoding::context;
+  bool operator==(const GridConfig&) const = default;
+};
+
+struct StageConfig {
+  uint8_t scale = 2;       // upsampling factor, 1..5
+  uint16_t channels = 16;  // C of the stage's output
+  uint8_t depth = 1;       // ConvNeXt blocks
+  uint8_t expansion = 4;   // hidden channels of a block = expansion * channels
+  bool norm = true;        // LayerNorm inside the blocks
+  bool bias = true;        // biases of the blocks' layers (HiNeRV: none)
+  bool operator==(const StageConfig&) const = default;
+};
+
+struct ModelConfig {
+  uint16_t canvas_width = 0;   // multiples of total_scale(); every view is cropped from this canvas
+  uint16_t canvas_height = 0;
+  uint16_t frames = 1;         // T
+  uint8_t views = 1;           // V
+  bool depth = false;          // the head has depth outputs
+  StageOrder order = StageOrder::reduce_first;
+  HeadKind head = HeadKind::shuffle420;
+  uint16_t stem_channels = 32;
+  std::vector<StageConfig> stages;  // 1..6
+  std::vector<GridConfig> grids;    // 1..16, ordered by stage: a grid's context may look at the ones before it
+  bool operator==(const ModelConfig&) const = default;
+
+  int total_scale() const;                   // product of scales, x2 for shuffle420
+  int stage_width(int stage) const;          // resolution after stage `stage` (0: base)
+  int stage_height(int stage) const;
+  int stage_channels(int stage) const;       // 0: stem_channels
+  /// Channels of the feature map just after the upsampling of stage i >= 1.
+  int entry_channels(int stage) const;       // reduce_first: channels of i; hinerv: of i - 1
+  int grid_channels(int stage, bool local) const;  // sum over the grids of that kind
+  int head_outputs() const;
+};
+
+/// Refuses what a decoder must not be asked to run: `corrupt` (impossible) or `limit_exceeded`.
+Status validate(const ModelConfig& config);
+
+enum class TensorKind : uint8_t { weight, bias, grid };
+enum class UnitType : uint8_t { network = 1, shared = 2, view = 3, base = 4 };
+
+/// One coded tensor. Weights are [rows][columns] (row = output channel); biases [1][n];
+/// grids [time_steps][channels][h][w].
+struct TensorSpec {
+  std::string name;        // "stage1.block0.fc1.weight", "grid2.view3"
+  TensorKind kind = TensorKind::weight;
+  UnitType unit = UnitType::network;
+  int view = -1;           // of a view's grid
+  int grid = -1;           // index into ModelConfig::grids
+  std::vector<int> dims;
+  int rows() const { return dims[0]; }                  // weights
+  int64_t count() const;
+  int step_count() const;  // grids: one step per channel; else one per tensor or per row, see below
+};
+
+/// Quantisation step of index s: kStepMantissa[s & 7] / 512 * 2^(s >> 3), s in [-128, 127]:
+/// eight steps per octave whose 9-bit mantissas make requantisation exact (docs/bitstream.md 5.2).
+inline constexpr int kStepMantissa[8] = {256, 279, 304, 332, 362, 395, 431, 470};
+
+/// Steps per row if a weight tensor has at least this many rows... otherwise one for the tensor.
+inline constexpr int kMinRowsForRowSteps = 64;
+
+/// Network first (in the order of evaluation), then shared grids, then the grids of view 0, 1, ...
+std::vector<TensorSpec> tensor_specs(const ModelConfig& config);
+
+/// Names and definitions of the built-in profiles. `auto` picks by samples and views.
+std::vector<std::string> model_profile_names();
+Result<ModelConfig> make_profile(const std::string& name, const SequenceInfo& sequence, int frames);
+
+}  // namespace mvinr
