@@ -1,0 +1,134 @@
+// Every operation as a composition of LibTorch operations.
+#include <torch/torch.h>
+
+#include "train/ops/ops.h"
+
+namespace mvinr::ops::composite {
+namespace {
+
+using torch::Tensor;
+
+constexpr double kPlaneMin = -32.0;  // int16 in Q10
+constexpr double kPlaneMax = 32767.0 / 1024.0;
+
+/// Value `quantised`, gradient of `value` times `mask` (all ones if undefined).
+struct StraightThrough : public torch::autograd::Function<StraightThrough> {
+  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& value,
+                        const Tensor& quantised, const Tensor& mask) {
+    ctx->save_for_backward({mask});
+    return quantised.clone();
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list grads) {
+    const Tensor mask = ctx->get_saved_variables()[0];
+    return {mask.defined() ? grads[0] * mask : grads[0], Tensor(), Tensor()};
+  }
+};
+
+/// (clamp(round(value * scale) + offset, low, high) - offset) / scale; the clamp's gradient is 1
+/// where the rounded value lies in its range.
+Tensor fake_quantise(const Tensor& value, double scale, double low, double high,
+                     double offset = 0) {
+  const Tensor v = value.detach();
+  const Tensor rounded = torch::floor(v * scale + 0.5) + offset;
+  const Tensor quantised = (rounded.clamp(low, high) - offset) / scale;
+  return StraightThrough::apply(value, quantised, (rounded >= low) & (rounded <= high));
+}
+
+Tensor round10(const Tensor& value) {
+  return StraightThrough::apply(value, torch::floor(value.detach() * 1024.0 + 0.5) / 1024.0,
+                                Tensor());
+}
+
+Tensor clamp10(const Tensor& value) {
+  const Tensor clamped = value.detach().clamp(kPlaneMin, kPlaneMax);
+  return StraightThrough::apply(value, clamped, (clamped > kPlaneMin) & (clamped < kPlaneMax));
+}
+
+Tensor plus(const Tensor& value, const Tensor& bias) {
+  return bias.defined() ? value + bias : value;
+}
+
+Tensor normalise(const Tensor& d) {
+  const Tensor centred = d - d.mean(-1, true);
+  return centred * torch::rsqrt(centred.square().mean(-1, true) + 1e-6);
+}
+
+Tensor to_plane(const Tensor& sums, const Tensor& bias, Quantise q) {
+  return q.on() ? clamp10(plus(round10(sums), bias)) : plus(sums, bias);
+}
+
+Tensor squared_error(const Tensor& outputs, const Tensor& target, int bits) {
+  const double full = static_cast<double>(int64_t{1} << bits);
+  const Tensor samples = outputs * full;
+  const Tensor limited =
+      StraightThrough::apply(samples, samples.detach().clamp(0.0, full - 1.0), Tensor());
+  const Tensor integers = target.to(torch::kInt32).bitwise_and(0xFFFF).to(torch::kFloat32);
+  return ((limited - integers) / (full - 1.0)).square().sum({1, 2});
+}
+
+}  // namespace
+
+Tensor convnext_block(const Tensor& x, const Tensor& dw_weight, const Tensor& dw_bias, bool norm,
+                      const Tensor& w1, const Tensor& b1, const Tensor& w2, const Tensor& b2,
+                      bool residual, Quantise q) {
+  const int64_t channels = x.size(3);
+  Tensor d = torch::conv2d(x.permute({0, 3, 1, 2}), dw_weight.view({channels, 1, 3, 3}), Tensor(),
+                           1, 1, 1, channels)
+                 .permute({0, 2, 3, 1});
+  d = plus(q.on() ? round10(d) : d, dw_bias);
+  Tensor a = norm ? normalise(d) : d;
+  if (q.on()) a = fake_quantise(a, 32, -128, 127);
+  Tensor hidden = torch::linear(a, w1);
+  hidden = plus(q.on() ? round10(hidden) : hidden, b1);
+  if (q.on()) hidden = fake_quantise(hidden, 32, -128, 127);
+  hidden = torch::gelu(hidden);
+  if (q.on()) hidden = fake_quantise(hidden, 64, 0, 255, 11);
+  Tensor y = torch::linear(hidden, w2);
+  y = plus(q.on() ? round10(y) : y, b2);
+  if (residual) y = x + y;
+  return q.on() ? clamp10(y) : y;
+}
+
+Tensor upsample_bilinear(const Tensor& x, int scale, const Tensor& tile, Quantise q) {
+  Tensor y = x;
+  if (scale > 1) {
+    const std::vector<int64_t> size = {x.size(1) * scale, x.size(2) * scale};
+    y = torch::upsample_bilinear2d(x.permute({0, 3, 1, 2}), size, false).permute({0, 2, 3, 1});
+  }
+  if (q.on()) y = round10(y);
+  if (tile.defined()) y = y + tile.repeat({1, x.size(1), x.size(2), 1});
+  return (q.on() ? clamp10(y) : y).contiguous();
+}
+
+Tensor pointwise(const Tensor& x, const Tensor& w, const Tensor& b, Quantise q) {
+  return q.on() ? to_plane(torch::linear(x, w), b, q) : torch::linear(x, w, b);
+}
+
+Tensor layer_norm(const Tensor& x, Quantise q) {
+  const Tensor y = normalise(x);
+  return q.on() ? fake_quantise(y, 32, -128, 127) : y;
+}
+
+Tensor head_shuffle420_loss(const Tensor& feat, const Tensor& w, const Tensor& b,
+                            const HeadTargets& targets) {
+  const Tensor outputs = torch::linear(feat, w, b);
+  const int64_t height = targets.y.size(1), width = targets.y.size(2);
+  const auto shuffled = [&](int64_t first) {  // 4 outputs -> [N, 2h, 2w], cropped
+    return torch::pixel_shuffle(outputs.slice(3, first, first + 4).permute({0, 3, 1, 2}), 2)
+        .squeeze(1)
+        .slice(1, 0, height)
+        .slice(2, 0, width);
+  };
+  const auto chroma = [&](int64_t index) {
+    return outputs.select(3, index).slice(1, 0, (height + 1) / 2).slice(2, 0, (width + 1) / 2);
+  };
+  const Tensor y = squared_error(shuffled(0), targets.y, targets.texture_bits);
+  const Tensor u = squared_error(chroma(4), targets.u, targets.texture_bits);
+  const Tensor v = squared_error(chroma(5), targets.v, targets.texture_bits);
+  const Tensor d = targets.d.defined() ? squared_error(shuffled(6), targets.d, targets.depth_bits)
+                                       : torch::zeros_like(y);
+  return torch::stack({y, u, v, d}, 1);
+}
+
+}  // namespace mvinr::ops::composite

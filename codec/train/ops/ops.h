@@ -1,0 +1,108 @@
+// Training operations with their own backward passes. On the CPU they are fused (one pass over the
+// pixels, hidden activations never leave the cache; the same block in stock LibTorch operations is
+// bound by memory traffic); on other devices, and for checks, the same maths as a composition of
+// LibTorch operations (composite.cpp).
+//
+// Every activation is float32, NHWC: [N, H, W, C], contiguous (others are made contiguous), any
+// N, H, W, C >= 1. Weights are [rows = outputs][columns], as in docs/bitstream.md 5.7. An undefined
+// tensor means "without". A wrong shape, dtype or device throws c10::Error, as LibTorch does.
+// Results depend on the number of threads only through the order of sums: for a fixed number they
+// are the same on every run.
+#pragma once
+
+#include <torch/types.h>
+
+#include <string>
+#include <vector>
+
+namespace mvinr::ops {
+
+/// Simulation of the decoder's integers (docs/bitstream.md 5.4, 5.5) inside an operation. Values
+/// are in real units (Q10 plane value / 1024); round(v) = floor(v + 0.5). All gradients are
+/// straight-through: 1 strictly inside a clamp's range, 0 outside, 1 for rounding alone.
+struct Quantise {
+  bool activations = false;  // round and clamp activations where the decoder does
+  bool noise = false;  // the noise phase: activations stay plain floats, whatever the above says
+  bool on() const { return activations && !noise; }
+};
+
+/// ConvNeXt block: y = (residual ? x : 0) + fc2(gelu(fc1(norm(depthwise3x3(x))))).
+///   x [N, H, W, C] -> [N, H, W, Co]; residual needs Co = C.
+///   dw_weight [C, 9] (tap 0 = upper left, cross-correlation, zero padding 1), dw_bias [C];
+///   w1 [Hd, C], b1 [Hd], w2 [Co, Hd], b2 [Co]; each bias may be undefined.
+///   norm: LayerNorm over the channels, no affine part, (d - mean) / sqrt(var + 1e-6); else
+///   identity.
+/// GELU is the exact one (erf), to 1e-6.
+/// With q.on():
+///   d = round10(dw) + dw_bias; a = clamp(round(32 * norm(d)), -128, 127) / 32;
+///   i = clamp(round(32 * (round10(fc1) + b1)), -128, 127) / 32;
+///   h = (clamp(round(64 * gelu(i)) + 11, 0, 255) - 11) / 64;
+///   y = clamp10(x + round10(fc2) + b2), where round10(v) = round(1024 v) / 1024 and clamp10 limits
+///   to [-32, 32767/1024].
+/// Weights and biases are used as given: the caller has fake-quantised them.
+/// Backward keeps x (and y if q.on()) only and recomputes the rest.
+torch::Tensor convnext_block(const torch::Tensor& x, const torch::Tensor& dw_weight,
+                             const torch::Tensor& dw_bias, bool norm, const torch::Tensor& w1,
+                             const torch::Tensor& b1, const torch::Tensor& w2,
+                             const torch::Tensor& b2, bool residual, Quantise q);
+
+/// Bilinear enlargement (align_corners = false, borders repeated) of x [N, h, w, C] by `scale`
+/// 1..5 -> [N, h*scale, w*scale, C], plus tile[n, y % s, x % s, :] if tile [N or 1, s, s, C] is
+/// defined. With q.on(): clamp10(round10(bilinear) + tile). (The decoder rounds after the vertical
+/// and after the horizontal pass; this rounds once.)
+torch::Tensor upsample_bilinear(const torch::Tensor& x, int scale, const torch::Tensor& tile = {},
+                                Quantise q = {});
+
+/// x [..., Ci] * w^T [Co, Ci] + b [Co] (may be undefined) -> [..., Co].
+/// With q.on(): clamp10(round10(x * w^T) + b).
+torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& w, const torch::Tensor& b = {},
+                        Quantise q = {});
+
+/// LayerNorm over the last dimension without affine part, as in convnext_block.
+/// With q.on(): clamp(round(32 * .), -128, 127) / 32.
+torch::Tensor layer_norm(const torch::Tensor& x, Quantise q = {});
+
+/// What the shuffle420 head is compared with. Planes are integer samples: uint8, uint16, or int16
+/// whose bits are read as unsigned. y [N, Hy, Wy]; u, v [N, ceil(Hy/2), ceil(Wy/2)]; d [N, Hy, Wy]
+/// or undefined (no depth). Hy <= 2h, Wy <= 2w: the canvas is cropped to its upper left part.
+struct HeadTargets {
+  torch::Tensor y, u, v, d;
+  int texture_bits = 8;
+  int depth_bits = 8;
+};
+
+/// Head (1x1 convolution, C -> 6, or 10 with depth), 2x2 pixel shuffle and squared error in one:
+///   o = feat [N, h, w, C] * w^T [6 or 10, C] + b; outputs 0-3 luma at (x, y) = (0,0) (1,0) (0,1)
+///   (1,1) of each 2x2 pixels, 4 U, 5 V, 6-9 depth like luma (docs/bitstream.md 5.6).
+///   A sample of b bits is s = clamp(o * 2^b, 0, 2^b - 1), unrounded; its error e is
+///   (s - target) / (2^b - 1), so a component's mean squared error gives PSNR = -10 log10(mse).
+/// Returns the sums of e^2, [N, 4] = Y, U, V, D (D = 0 without depth): weigh and divide as you
+/// like. The gradient treats the clamp as straight-through (2 e * 2^b / (2^b - 1)): a sample beyond
+/// the range is pulled back unless its target is the limit itself.
+torch::Tensor head_shuffle420_loss(const torch::Tensor& feat, const torch::Tensor& w,
+                                   const torch::Tensor& b, const HeadTargets& targets);
+
+/// The same operations as compositions of LibTorch operations: any device, gradients by autograd.
+/// The reference of the tests; CUDA tensors come here.
+namespace composite {
+torch::Tensor convnext_block(const torch::Tensor& x, const torch::Tensor& dw_weight,
+                             const torch::Tensor& dw_bias, bool norm, const torch::Tensor& w1,
+                             const torch::Tensor& b1, const torch::Tensor& w2,
+                             const torch::Tensor& b2, bool residual, Quantise q);
+torch::Tensor upsample_bilinear(const torch::Tensor& x, int scale, const torch::Tensor& tile,
+                                Quantise q);
+torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& w, const torch::Tensor& b,
+                        Quantise q);
+torch::Tensor layer_norm(const torch::Tensor& x, Quantise q);
+torch::Tensor head_shuffle420_loss(const torch::Tensor& feat, const torch::Tensor& w,
+                                   const torch::Tensor& b, const HeadTargets& targets);
+}  // namespace composite
+
+/// Names of the kernel sets that this build and machine can run, best first ("avx512", "avx2",
+/// "generic", "composite"), the one in use, and a switch for tests and benchmarks (false: no such
+/// set). Not to be switched while operations run.
+std::vector<std::string> kernel_sets();
+std::string kernel_set();
+bool use_kernel_set(const std::string& name);
+
+}  // namespace mvinr::ops
