@@ -1,0 +1,118 @@
+// describe_access_unit: an access unit in words.
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <map>
+
+#include "base/try.h"
+#include "format/access_unit.h"
+
+namespace mvinr {
+namespace {
+
+[[gnu::format(printf, 2, 3)]] void append(std::string& text, const char* format, ...) {
+  char line[256];
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(line, sizeof line, format, arguments);
+  va_end(arguments);
+  text += line;
+}
+
+std::string unit_name(UnitType type, int index) {
+  switch (type) {
+    case UnitType::network:
+      return "network";
+    case UnitType::shared:
+      return "shared grids";
+    case UnitType::view:
+      return "grids of view " + std::to_string(index);
+    case UnitType::base:
+      return "base picture stream " + std::to_string(index);
+  }
+  return "unknown unit of type " + std::to_string(static_cast<int>(type)) + ", index " +
+         std::to_string(index);
+}
+
+using UnitKey = std::pair<UnitType, int>;
+UnitKey unit_of(const TensorSpec& tensor) { return {tensor.unit, std::max(tensor.view, 0)}; }
+
+class Table {
+ public:
+  explicit Table(uint32_t total) : total_(total) {}
+
+  void row(const std::string& name, uint64_t bytes, int64_t symbols, const char* remark = "") {
+    append(text_, "  %-32s %10llu %7.2f %%", name.c_str(), static_cast<unsigned long long>(bytes),
+           total_ > 0 ? 100.0 * static_cast<double>(bytes) / total_ : 0.0);
+    if (symbols > 0)
+      append(text_, " %11lld %11.3f", static_cast<long long>(symbols),
+             8.0 * static_cast<double>(bytes) / static_cast<double>(symbols));
+    text_ += std::string(remark) + "\n";
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  uint32_t total_;
+  std::string text_ =
+      "where the bytes went:\n"
+      "                                        bytes   percent     symbols bits/symbol\n";
+};
+
+std::string describe_bytes(const AccessUnit& unit, size_t available,
+                           const std::vector<TensorSpec>& tensors) {
+  std::map<UnitKey, int64_t> symbols;
+  int64_t all_symbols = 0;
+  for (const TensorSpec& tensor : tensors) {
+    symbols[unit_of(tensor)] += tensor.count();
+    all_symbols += tensor.count();
+  }
+  Table table(unit.bytes);
+  table.row("prefix and header", unit.header_bytes, 0);
+  for (const UnitView& u : unit.units) {
+    const auto known = symbols.find({u.type, u.index});
+    table.row(unit_name(u.type, u.index), u.bytes, known != symbols.end() ? known->second : 0,
+              u.intact ? "" : "  DAMAGED");
+  }
+  if (available < unit.bytes) table.row("not there", unit.bytes - available, 0, "  MISSING");
+  table.row("total", unit.bytes, all_symbols);
+  std::string text = table.text();
+  double samples = 0;
+  for (const ViewInfo& view : unit.header.sequence.views)
+    samples += static_cast<double>(view.width) * view.height * unit.header.frames;
+  append(text, "  %.5f bits per pixel (all views, texture and depth together)",
+         8.0 * unit.bytes / samples);
+  const Fraction& rate = unit.header.sequence.frame_rate;
+  if (rate.num > 0)
+    append(text, ", %.1f kbit/s", 8e-3 * unit.bytes * rate.num / rate.den / unit.header.frames);
+  return text + "\n";
+}
+
+std::string describe_tensors(const std::vector<TensorSpec>& tensors) {
+  std::string text =
+      "tensors:\n"
+      "                                      symbols  steps  dimensions\n";
+  for (const TensorSpec& tensor : tensors) {
+    append(text, "  %-32s %10lld %6d  ", tensor.name.c_str(),
+           static_cast<long long>(tensor.count()), tensor.step_count());
+    for (size_t i = 0; i < tensor.dims.size(); ++i)
+      append(text, i == 0 ? "%d" : " x %d", tensor.dims[i]);
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<std::string> describe_access_unit(Bytes data) {
+  MVINR_ASSIGN(const AccessUnit unit, parse_access_unit(data));
+  const std::vector<TensorSpec> tensors = tensor_specs(unit.header.model);
+  std::string text;
+  append(text, "access unit: version %d, flags 0, %u bytes, of these prefix %zu, header %zu\n",
+         kBitstreamVersion, unit.bytes, kAccessUnitPrefixBytes,
+         unit.header_bytes - kAccessUnitPrefixBytes);
+  text += describe_header(unit.header);
+  text += describe_bytes(unit, data.size(), tensors);
+  return text + describe_tensors(tensors);
+}
+
+}  // namespace mvinr
