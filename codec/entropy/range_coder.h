@@ -64,7 +64,10 @@ class RangeEncoder : public CoderBase<RangeEncoder> {
   /// The caller's symbols do not fit the format; status() tells.
   void fail() { failed_ = true; }
   bool failed() const { return failed_; }
-  size_t bytes() const { return bytes_.size(); }
+  /// Bits written so far, with their fraction.
+  double position() const {
+    return 8.0 * static_cast<double>(bytes_.size()) + 64 - std::log2(static_cast<double>(range_));
+  }
 
   /// Writes the few bytes (0..4) that the decoder still needs and hands everything over.
   std::vector<std::byte> finish() {
@@ -167,6 +170,10 @@ class RangeDecoder : public CoderBase<RangeDecoder> {
   void fail() { failed_ = true; }
   /// True as soon as more bytes were read than the encoder's look-ahead explains.
   bool failed() const { return failed_ || position_ > data_.size() + 8; }
+  /// Bits read so far, with their fraction.
+  double position() const {
+    return 8.0 * static_cast<double>(position_) - std::log2(static_cast<double>(range_));
+  }
   /// After the last symbol: the whole codeword was used, and nothing is missing.
   bool finished() const {
     return !failed() && position_ - 8 <= data_.size() && data_.size() - (position_ - 8) <= 4;
