@@ -35,6 +35,7 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
       "  mvinr-decode clip.mvinr --md5\n"
       "  mvinr-decode clip.mvinr --reference clip",
       "mvinr-decode"};
+  const CLI::Validator non_negative = CLI::Validator(CLI::NonNegativeNumber).description("");
   app.set_version_flag("--version", MVINR_VERSION);
   OutputOptions& output = options.output;
   app.add_option("input", options.input, "the stream; - reads stdin")
@@ -56,11 +57,11 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
   app.add_option("--start-frame", options.start_frame, "first frame of the sequence (0)")
       ->group(group)
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+      ->check(non_negative);
   app.add_option("--frames", options.frames, "number of frames (0: all)")
       ->group(group)
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+      ->check(non_negative);
 
   group = "Output";
   app.add_option("-o,--output", output.output,
@@ -109,7 +110,7 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
       ->group(group)
       ->type_name("N")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(non_negative);
 
   try {
     app.parse(argc, argv);

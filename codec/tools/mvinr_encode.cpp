@@ -36,6 +36,7 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
       "  mvinr-encode --size 1920x1080 --texture left.yuv --texture right.yuv -o two.mvinr\n"
       "  mvinr-encode --cameras c.json --effort 3 -o - | mvinr-decode - -o decoded",
       "mvinr-encode"};
+  const CLI::Validator non_negative = CLI::Validator(CLI::NonNegativeNumber).description("");
   app.set_version_flag("--version", MVINR_VERSION);
   InputOptions& input = options.input;
   EncoderOptions& encoder = options.encoder;
@@ -83,11 +84,11 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
   app.add_option("--start-frame", options.start_frame, "first frame to code (0)")
       ->group(group)
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+      ->check(non_negative);
   app.add_option("--frames", options.frames, "number of frames (0: all)")
       ->group(group)
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+      ->check(non_negative);
 
   group = "Coding";
   const std::map<std::string, Mode> modes{
@@ -146,12 +147,12 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
       ->group(group)
       ->type_name("N")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(non_negative);
   double memory_gb = 0;
   app.add_option("--max-memory", memory_gb, "GB; 0: three quarters of what is free")
       ->group(group)
       ->type_name("X")
-      ->check(CLI::NonNegativeNumber);
+      ->check(non_negative);
 
   group = "Output";
   app.add_option("-o,--output", options.output, "the stream; - writes to stdout")

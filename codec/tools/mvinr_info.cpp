@@ -13,6 +13,7 @@ int info(int argc, char** argv) {
       "network, grids, latents of every view. Reads .mvinr, and .mp4 or .mov with one MV-INR "
       "track.",
       "mvinr-info"};
+  const CLI::Validator non_negative = CLI::Validator(CLI::NonNegativeNumber).description("");
   app.set_version_flag("--version", MVINR_VERSION);
   std::string path;
   int limit = 0;
@@ -20,7 +21,7 @@ int info(int argc, char** argv) {
   app.add_option("input", path, "the stream; - reads stdin")->type_name("FILE")->required();
   app.add_option("-n,--access-units", limit, "print only the first N")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+      ->check(non_negative);
   app.add_flag("-b,--brief", brief, "one line for every access unit");
   try {
     app.parse(argc, argv);
