@@ -89,8 +89,7 @@ class Reader {
   Status list(const char* what, size_t first, std::vector<T>& items, size_t low, size_t high,
               F&& each) {
     size_t count = 0;
-    place_.enter("number of");
-    MVINR_TRY(integer((std::string(what) + "s").c_str(), count, 1, low, high));
+    MVINR_TRY(integer(("number of " + std::string(what) + "s").c_str(), count, 1, low, high));
     items.resize(count);
     for (size_t i = 0; i < count; ++i) {
       place_.enter(what, first + i);
@@ -174,8 +173,8 @@ class Writer {
   template <class T, class F>
   Status list(const char* what, size_t first, const std::vector<T>& items, size_t low, size_t high,
               F&& each) {
-    place_.enter("number of");
-    MVINR_TRY(integer((std::string(what) + "s").c_str(), items.size(), 1, low, high));
+    MVINR_TRY(
+        integer(("number of " + std::string(what) + "s").c_str(), items.size(), 1, low, high));
     for (size_t i = 0; i < items.size(); ++i) {
       place_.enter(what, first + i);
       MVINR_TRY(each(items[i]));
