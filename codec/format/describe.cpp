@@ -6,6 +6,7 @@
 
 #include "base/try.h"
 #include "format/access_unit.h"
+#include "format/model_units.h"
 
 namespace mvinr {
 namespace {
@@ -87,17 +88,68 @@ std::string describe_bytes(const AccessUnit& unit, size_t available,
   return text + "\n";
 }
 
-std::string describe_tensors(const std::vector<TensorSpec>& tensors) {
-  std::string text =
-      "tensors:\n"
-      "                                      symbols  steps  dimensions\n";
-  for (const TensorSpec& tensor : tensors) {
-    append(text, "  %-32s %10lld %6d  ", tensor.name.c_str(),
-           static_cast<long long>(tensor.count()), tensor.step_count());
-    for (size_t i = 0; i < tensor.dims.size(); ++i)
-      append(text, i == 0 ? "%d" : " x %d", tensor.dims[i]);
-    text += "\n";
+/// Above this nothing is decoded for the account of tensors: a description is to be quick.
+constexpr int64_t kMostDecodedSymbols = int64_t{1} << 26;
+
+/// The bits of every tensor of one unit, measured by decoding it.
+Status decode_unit(const UnitView& unit, CodedModel& model, std::vector<TensorBits>& bits) {
+  switch (unit.type) {
+    case UnitType::network:
+      return decode_network(unit.payload, model, &bits);
+    case UnitType::shared:
+      return decode_shared(unit.payload, model, &bits);
+    case UnitType::view:
+      if (unit.index < model.config.views)
+        return decode_view(unit.index, unit.payload, model, &bits);
+      return Error{ErrorCode::corrupt, "there is no such view"};
+    case UnitType::base:
+      break;
   }
+  return ok();
+}
+
+std::string describe_tensors(const AccessUnit& access_unit,
+                             const std::vector<TensorSpec>& tensors) {
+  std::string text =
+      "tensors:                                bytes     symbols bits/symbol  steps  dimensions\n";
+  std::map<std::string, const TensorSpec*> by_name;
+  std::map<UnitKey, std::vector<TensorBits>> missing;  // without bits
+  int64_t symbols = 0;
+  for (const TensorSpec& t : tensors) {
+    by_name[t.name] = &t;
+    missing[unit_of(t)].push_back({t.name, t.unit, t.view, t.count(), 0});
+    symbols += t.count();
+  }
+  const auto row = [&](const TensorBits& tensor, bool measured) {
+    append(text, "  %-32s ", tensor.name.c_str());
+    measured ? append(text, "%10.1f", tensor.bits / 8) : append(text, "%10s", "?");
+    append(text, " %11lld ", static_cast<long long>(tensor.symbols));
+    measured&& tensor.symbols > 0
+        ? append(text, "%11.3f", tensor.bits / static_cast<double>(tensor.symbols))
+        : append(text, "%11s", "");
+    if (const auto spec = by_name.find(tensor.name); spec != by_name.end()) {
+      append(text, " %6d  ", spec->second->step_count());
+      for (size_t i = 0; i < spec->second->dims.size(); ++i)
+        append(text, i == 0 ? "%d" : " x %d", spec->second->dims[i]);
+    }
+    text += "\n";
+  };
+
+  CodedModel model = empty_model(access_unit.header.model);
+  for (const UnitView& unit : access_unit.units) {
+    const auto known = missing.find({unit.type, unit.index});
+    if (!unit.intact || known == missing.end() || symbols > kMostDecodedSymbols) continue;
+    std::vector<TensorBits> bits;
+    if (const Status status = decode_unit(unit, model, bits); !status) {
+      text +=
+          "  " + unit_name(unit.type, unit.index) + ": DAMAGED, " + status.error().message + "\n";
+      continue;
+    }
+    for (const TensorBits& tensor : bits) row(tensor, true);
+    missing.erase(known);
+  }
+  for (const auto& [unit, list] : missing)
+    for (const TensorBits& tensor : list) row(tensor, false);
   return text;
 }
 
@@ -112,7 +164,7 @@ Result<std::string> describe_access_unit(Bytes data) {
          unit.header_bytes - kAccessUnitPrefixBytes);
   text += describe_header(unit.header);
   text += describe_bytes(unit, data.size(), tensors);
-  return text + describe_tensors(tensors);
+  return text + describe_tensors(unit, tensors);
 }
 
 }  // namespace mvinr

@@ -9,6 +9,7 @@
 
 #include "format/access_unit.h"
 #include "format/header.h"
+#include "format/model_units.h"
 #include "unit/random_header.h"
 
 namespace mvinr {
@@ -179,13 +180,25 @@ TEST(Header, TheDocumentedExampleHasTheDocumentedBytes) {
   EXPECT_EQ(hex, kDocumentedBytes);
 }
 
+/// A model whose symbols and steps are random.
+CodedModel random_model(const ModelConfig& config, uint32_t seed) {
+  testutil::Random random(seed);
+  CodedModel model = empty_model(config);
+  const auto specs = tensor_specs(config);
+  for (size_t i = 0; i < specs.size(); ++i) {
+    for (int64_t n = specs[i].count(); n > 0; --n)
+      model.tensors[i].symbols.push_back(static_cast<int16_t>(random.between(-9, 9)));
+    for (int n = specs[i].step_count(); n > 0; --n)
+      model.tensors[i].steps.push_back(static_cast<int8_t>(random.between(-30, -20)));
+  }
+  return model;
+}
+
 TEST(DescribeAccessUnit, NamesEveryFieldAndWhereTheBytesWent) {
-  const UnitPayload units[] = {{UnitType::network, 0, std::vector<std::byte>(300)},
-                               {UnitType::shared, 0, std::vector<std::byte>(90)},
-                               {UnitType::view, 0, std::vector<std::byte>(40)},
-                               {UnitType::view, 1, std::vector<std::byte>(50)}};
-  auto bytes = *write_access_unit(documented_header(), units);
-  bytes.back() ^= std::byte{1};
+  const Header header = documented_header();
+  const auto units = encode_model(random_model(header.model, 1));
+  ASSERT_TRUE(units) << units.error().message;
+  const auto bytes = *write_access_unit(header, *units);
   const auto text = describe_access_unit(bytes);
   ASSERT_TRUE(text) << text.error().message;
   for (const char* words :
@@ -195,16 +208,45 @@ TEST(DescribeAccessUnit, NamesEveryFieldAndWhereTheBytesWent) {
         "view 1: width 60, height 44, texture 4:2:0 8 bit, depth none, camera no",
         "model: canvas_width 64, canvas_height 48, depth yes, order reduce_first, head shuffle420",
         "stage 2: scale 2, channels 16, depth 1, expansion 2, norm no, bias yes",
-        "grid 1: stage 2, local no, per_view yes, context no, time_steps 1, channels 1",
-        "prefix and header", "network                                 310", "shared grids",
-        "grids of view 0                          50", "DAMAGED", "total",
-        "grid1.view1                             768      1  1 x 1 x 24 x 32",
-        "stage2.grid.weight                       16      1  16 x 1"})
+        "grid 1: stage 2, local no, per_view yes, context no, time_steps 1, channels 1", "total",
+        "1 x 1 x 24 x 32", "stage1.block0.fc1.weight", "128 x 32", "grid0.context"})
     EXPECT_NE(text->find(words), std::string::npos) << "no \"" << words << "\" in\n" << *text;
+  EXPECT_EQ(text->find("DAMAGED"), std::string::npos) << *text;
+
   // The rows of the table add up to the whole.
-  size_t position = text->find("prefix and header") + 17;
-  EXPECT_EQ(std::stoul(text->substr(position)) + 310 + 100 + 50 + 60, bytes.size());
+  unsigned long sum = 0;
+  for (const std::string name :
+       {"prefix and header", "network", "shared grids", "grids of view 0", "grids of view 1"}) {
+    const size_t at = text->find("\n  " + name + " ");
+    ASSERT_NE(at, std::string::npos) << name;
+    sum += std::stoul(text->substr(at + 3 + name.size()));
+  }
+  EXPECT_EQ(sum, bytes.size());
+
+  // So do the tensors of a unit, but for the few bytes that end a payload.
+  double tensor_bytes = 0;
+  for (size_t at = text->find("tensors:"); (at = text->find('\n', at)) + 1 < text->size(); ++at)
+    tensor_bytes += std::stod(text->substr(text->find_first_not_of(' ', at + 35)));
+  double payload_bytes = 0;
+  for (const UnitPayload& unit : *units) payload_bytes += double(unit.payload.size());
+  EXPECT_NEAR(tensor_bytes, payload_bytes, 8.0 * double(units->size())) << *text;
+}
+
+TEST(DescribeAccessUnit, MarksWhatIsDamagedOrMissing) {
+  const Header header = documented_header();
+  auto units = *encode_model(random_model(header.model, 1));
+  auto bytes = *write_access_unit(header, units);
   EXPECT_NE(describe_access_unit(Bytes(bytes).first(bytes.size() - 20))->find("MISSING"),
+            std::string::npos);
+  bytes.back() ^= std::byte{1};  // in the last view's unit
+  const std::string damaged = *describe_access_unit(bytes);
+  EXPECT_NE(damaged.find("DAMAGED\n"), std::string::npos) << damaged;
+  EXPECT_NE(damaged.find("grid1.view1                               ?         768"),
+            std::string::npos)
+      << damaged;
+  // The CRC is right, the content is not.
+  units[0].payload.assign(3, std::byte{0x55});
+  EXPECT_NE(describe_access_unit(*write_access_unit(header, units))->find("network: DAMAGED"),
             std::string::npos);
   EXPECT_EQ(describe_access_unit(Bytes(bytes).first(20)).error().code, ErrorCode::truncated);
 }
