@@ -15,9 +15,14 @@ int main(int argc, char** argv) {
   std::ifstream file(argv[1], std::ios::binary);
   const std::vector<char> bytes((std::istreambuf_iterator<char>(file)), {});
 
+  const auto data = std::as_bytes(std::span(bytes));
+  const auto size = mvinr::access_unit_bytes(data);
+  if (!size) return std::cerr << argv[1] << ": " << size.error().message << "\n", 1;
+  if (*size > data.size()) return std::cerr << argv[1] << ": is truncated\n", 1;
+
   const auto decoder = mvinr::Decoder::create({});
   if (!decoder) return std::cerr << decoder.error().message << "\n", 1;
-  const auto gop = (*decoder)->start_gop(std::as_bytes(std::span(bytes)));
+  const auto gop = (*decoder)->start_gop(data.first(*size));
   if (!gop) return std::cerr << argv[1] << ": " << gop.error().message << "\n", 1;
 
   // Planes may lie anywhere; here they follow each other, rows without padding.
