@@ -1,0 +1,82 @@
+// Shared by the files of libgstmvinr.so: names of the stream in caps, and the guard that keeps C++
+// exceptions away from GLib.
+#pragma once
+
+#include <gst/gst.h>
+
+#include <exception>
+#include <new>
+
+#include "mvinr/stream.h"
+
+G_BEGIN_DECLS
+GST_ELEMENT_REGISTER_DECLARE(mvinrparse);
+GST_ELEMENT_REGISTER_DECLARE(mvinrdec);
+GST_TYPE_FIND_REGISTER_DECLARE(mvinr);
+G_END_DECLS
+
+// What the elements call an MV-INR stream.
+#define GST_MVINR_MEDIA_TYPE "video/x-mvinr"
+// GST_MAKE_FOURCC('m', 'v', 'n', 'r'): the sample entry in MP4 and MOV files.
+#define GST_MVINR_FOURCC 1919841901u
+#define GST_MVINR_FOURCC_STRING "1919841901"
+
+// What demuxers make of a stream whose codec they do not know: qtdemux, matroskademux (CodecID
+// V_MVINR, or FFmpeg's way to store a fourcc) and avidemux. A buffer is one access unit.
+#define GST_MVINR_CONTAINER_CAPS                                                             \
+  "video/x-gst-fourcc-mvnr; "                                                                \
+  "video/x-unknown, codec-id = (string) V_MVINR; "                                           \
+  "video/x-unknown, codec-id = (string) V_MS/VFW/FOURCC, fourcc = (string) { mvnr, MVNR }; " \
+  "video/x-avi-unknown, fourcc = (int) " GST_MVINR_FOURCC_STRING
+
+/// A mapped buffer as the library's bytes; unmapped at the end of its scope.
+class GstMvinrMap {
+ public:
+  explicit GstMvinrMap(GstBuffer* buffer) : buffer_(buffer) {
+    mapped_ = gst_buffer_map(buffer, &info_, GST_MAP_READ);
+  }
+  ~GstMvinrMap() {
+    if (mapped_) gst_buffer_unmap(buffer_, &info_);
+  }
+  GstMvinrMap(const GstMvinrMap&) = delete;
+  GstMvinrMap& operator=(const GstMvinrMap&) = delete;
+  explicit operator bool() const { return mapped_; }
+  mvinr::Bytes bytes() const {
+    return {reinterpret_cast<const std::byte*>(info_.data), mapped_ ? info_.size : 0};
+  }
+
+ private:
+  GstBuffer* buffer_;
+  GstMapInfo info_{};
+  bool mapped_;
+};
+
+/// Time of frame `index` at this frame rate; GST_CLOCK_TIME_NONE if the rate is 0 or the time is
+/// beyond what a GstClockTime can hold.
+inline GstClockTime gst_mvinr_frame_time(guint64 index, const mvinr::Fraction& rate) {
+  if (rate.num == 0) return GST_CLOCK_TIME_NONE;
+  return gst_util_uint64_scale(index, guint64{rate.den} * GST_SECOND, rate.num);
+}
+
+/// Duration of a GOP as the difference of frame times, so that GOPs follow without gap or overlap.
+inline GstClockTime gst_mvinr_gop_duration(const mvinr::GopInfo& gop) {
+  const auto start = gst_mvinr_frame_time(gop.first_frame, gop.sequence.frame_rate);
+  const auto end =
+      gst_mvinr_frame_time(gop.first_frame + guint64(gop.frames), gop.sequence.frame_rate);
+  const bool known = GST_CLOCK_TIME_IS_VALID(start) && GST_CLOCK_TIME_IS_VALID(end) && end > start;
+  return known ? end - start : GST_CLOCK_TIME_NONE;
+}
+
+/// Runs `body` and returns its value. An exception becomes an element error and `failed`: none may
+/// unwind through GLib's C code, so every virtual function of the elements goes through here.
+template <typename Element, typename R, typename Body>
+R gst_mvinr_guard(Element* element, R failed, Body&& body) noexcept {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    GST_ELEMENT_ERROR(element, RESOURCE, NO_SPACE_LEFT, ("Out of memory."), (NULL));
+  } catch (const std::exception& e) {
+    GST_ELEMENT_ERROR(element, LIBRARY, FAILED, (NULL), ("exception: %s", e.what()));
+  }
+  return failed;
+}

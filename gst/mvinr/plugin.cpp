@@ -1,0 +1,14 @@
+// libgstmvinr.so: everything about MV-INR streams that needs no training, so no LibTorch.
+#include "gstmvinr.h"
+
+static gboolean plugin_init(GstPlugin* plugin) {
+  gboolean any = FALSE;
+  any |= GST_TYPE_FIND_REGISTER(mvinr, plugin);
+  any |= GST_ELEMENT_REGISTER(mvinrparse, plugin);
+  any |= GST_ELEMENT_REGISTER(mvinrdec, plugin);
+  return any;
+}
+
+GST_PLUGIN_DEFINE(GST_VERSION_MAJOR, GST_VERSION_MINOR, mvinr,
+                  "Parses and decodes MV-INR, multi-view video with depth", plugin_init, VERSION,
+                  "BSD", GST_PACKAGE_NAME, GST_PACKAGE_ORIGIN)
