@@ -6,11 +6,16 @@
 //            `plane` samples apart (a multiple of 64, >= w*h + 64). Values have 10 fractional bits
 //            ("Q10").
 //   Packed8: uint8 [c/4 rounded up][plane][4]: four channels of one position are adjacent, so that
-//            one 32-bit lane holds them; missing channels have weight 0. Position-major as Plane16.
+//            one 32-bit lane holds them. Position-major as Plane16. The bytes of the channels
+//            that are missing in the last four are unspecified: their weights are 0.
 // Buffers are 64-byte aligned and readable and writable up to the end of their last plane; kernels
 // may write garbage into the padding behind w*h of a plane and must not rely on its content.
 // Kernels work on positions [begin, end) of the flattened h*w plane, or on rows [y0, y1), so that
-// callers can share work or keep strips in the cache. They never allocate.
+// callers can share work or keep strips in the cache. begin and end are multiples of kPositionStep
+// (asserted), except that end may be w*h; only then is padding (and nothing else outside the range)
+// overwritten. Short ranges cost: preparing a layer's rows is worth it from some 512 positions on.
+// Input and output must not overlap, except that norm_to_plane may work in place. They never
+// allocate.
 #pragma once
 
 #include <cstddef>
@@ -20,6 +25,8 @@
 
 namespace mvinr {
 
+inline constexpr int kPositionStep = 64;
+inline constexpr int kMaxInputs8 = 4096;  // of a Pointwise8; a Pointwise16 has no limit
 inline constexpr int kGeluZero = 11;   // zero point of the GELU output, Q6
 inline constexpr int kNormZero = 128;  // zero point of Packed8 from norm/quantise, Q5
 
@@ -59,9 +66,9 @@ struct Pointwise16 {
 
 /// One output plane of the shuffle420/full444 head before conversion to samples: Q16 int32.
 struct HeadRow {
-  int32_t mantissa = 256;  // value = (int64(acc) * mantissa) shifted right by `shift` (rounding;
-  int32_t shift = 0;       // left if negative), saturated to int32; then + bias
-  int32_t bias = 0;        // Q16
+  int32_t mantissa = 256;  // 256..511; value = (int64(acc) * mantissa) shifted right by `shift`
+  int32_t shift = 0;       // -12..19 (rounding; left if negative), saturated to int32; then + bias,
+  int32_t bias = 0;        // Q16, and saturated again
 };
 
 struct Kernels {
@@ -94,8 +101,8 @@ struct Kernels {
   void (*upsample)(const Plane16& in, int scale, const int16_t* tile, const Plane16& out, int y0,
                    int y1);
 
-  /// Head: out[o][begin..end) (Q16 int32, planes `plane` apart) for the listed outputs.
-  /// layer.requant is not used.
+  /// Head: out[o * plane + p] (Q16) for the listed outputs o and p in [begin, end); nothing else is
+  /// written. layer.requant is not used.
   void (*head)(const Plane16& in, const Pointwise16& layer, const HeadRow* rows,
                std::span<const int> outputs, int32_t* out, ptrdiff_t plane, int begin, int end);
 };

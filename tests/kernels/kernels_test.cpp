@@ -1,0 +1,253 @@
+// Every kernel set that this machine can run equals the reference, bit by bit.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "cases.h"
+#include "kernels/buffers.h"
+
+namespace mvinr::test {
+namespace {
+
+std::vector<const Kernels*> fast_sets() {
+  const auto all = available_kernel_sets();
+  return {all.begin() + 1, all.end()};
+}
+
+void expect_equal(const Case& c) {
+  Operands reference(c);
+  reference.run(kReferenceKernels);
+  ASSERT_EQ(reference.check_untouched(), "") << "reference: " << c.name();
+  Operands fast(c);
+  for (const Kernels* set : fast_sets()) {
+    fast.reset();
+    fast.run(*set);
+    ASSERT_EQ(fast.compare(reference), "") << set->name << ": " << c.name();
+    ASSERT_EQ(fast.check_untouched(), "") << set->name << ": " << c.name();
+  }
+}
+
+Case with_channels(Operation operation, int inputs, int outputs) {
+  Case c;
+  c.operation = operation;
+  c.inputs = inputs;
+  c.outputs = outputs;
+  return c;
+}
+
+class EachOperation : public testing::TestWithParam<Operation> {};
+
+TEST_P(EachOperation, EqualsTheReferenceForEveryWidth) {
+  for (int width = 1; width <= 70; ++width) {
+    Case c = with_channels(GetParam(), 5, 6);
+    c.width = width;
+    c.height = 1 + width % 4;
+    c.scale = 1 + width % 5;
+    c.seed = static_cast<uint32_t>(width);
+    c.fill = static_cast<Fill>(width % 3);
+    expect_equal(c);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_P(EachOperation, EqualsTheReferenceForEveryNumberOfChannels) {
+  for (int channels = 1; channels <= 70; ++channels) {
+    for (const int other : {channels, 71 - channels}) {
+      Case c = with_channels(GetParam(), channels, other);
+      c.width = 19;
+      c.height = 5;
+      c.scale = 1 + channels % 5;
+      c.seed = static_cast<uint32_t>(channels + other);
+      c.fill = static_cast<Fill>(channels % 3);
+      expect_equal(c);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST_P(EachOperation, EqualsTheReferenceForEveryScale) {
+  for (int scale = 1; scale <= 5; ++scale) {
+    for (const int width : {1, 2, 31, 32, 33, 255, 256, 257, 300, 520}) {
+      Case c = with_channels(GetParam(), 3, 3);
+      c.width = width;
+      c.height = 3;
+      c.scale = scale;
+      c.fill = static_cast<Fill>((scale + width) % 3);
+      expect_equal(c);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST_P(EachOperation, LeavesPositionsOutsideItsRangeAlone) {
+  for (uint32_t seed = 1; seed <= 40; ++seed) {
+    Case c = with_channels(GetParam(), 4 + seed % 7, 3 + seed % 9);
+    c.width = 3 + static_cast<int>(seed * 37 % 90);
+    c.height = 2 + static_cast<int>(seed * 11 % 23);
+    c.scale = 1 + static_cast<int>(seed % 5);
+    c.part = true;
+    c.seed = seed;
+    c.fill = static_cast<Fill>(seed % 3);
+    expect_equal(c);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_P(EachOperation, EqualsTheReferenceOnExtremeValues) {
+  for (uint32_t seed = 1; seed <= 60; ++seed) {
+    Case c = with_channels(GetParam(), 1 + seed * 13 % 66, 1 + seed * 29 % 40);
+    c.width = 40;
+    c.height = 4;
+    c.scale = 1 + static_cast<int>(seed % 5);
+    c.seed = seed;
+    c.fill = seed % 4 == 0 ? Fill::random : Fill::extremes;
+    expect_equal(c);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_P(EachOperation, EqualsTheReferenceOnRealSizes) {
+  for (const int channels : {16, 64}) {
+    Case c = with_channels(GetParam(), channels, 48);
+    c.width = 128;
+    c.height = 24;
+    c.seed = static_cast<uint32_t>(channels);
+    expect_equal(c);
+    if (HasFatalFailure()) return;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, EachOperation, testing::ValuesIn(all_operations()),
+                         [](const auto& info) { return std::string(to_string(info.param)); });
+
+TEST(Kernels, EqualTheReferenceForTheLargestLayers) {
+  for (const Operation operation :
+       {Operation::pointwise, Operation::pointwise_gelu, Operation::pointwise16,
+        Operation::pointwise16_add, Operation::head}) {
+    Case c = with_channels(operation, kMaxInputs8, 5);
+    c.width = 9;
+    c.height = 9;
+    c.fill = Fill::extremes;
+    expect_equal(c);
+  }
+  for (const Operation operation :
+       {Operation::norm_to_packed, Operation::norm_to_plane, Operation::depthwise}) {
+    for (const Fill fill : {Fill::typical, Fill::random, Fill::extremes}) {
+      Case c = with_channels(operation, 1024, 1024);
+      c.width = 9;
+      c.height = 5;
+      c.fill = fill;
+      expect_equal(c);
+    }
+  }
+}
+
+// All 2^16 values go through requantisation and the GELU table.
+TEST(Kernels, EqualTheReferenceForEveryValueOfTheGelu) {
+  constexpr int kHeight = 256, kWidth = 256;
+  const int8_t weight[4] = {1, 16, 127, 127};
+  const int32_t acc_init = -32768;
+  const Requant requant{.left = 0, .right = 0, .mantissa = 256, .bias = 0};
+  const Requant doubled{.left = 1, .right = 0, .mantissa = 511, .bias = -100};
+  std::vector<uint8_t> input(bytes_for_packed8(4, kHeight, kWidth) + 64);
+  std::vector<uint8_t> output(bytes_for_packed8(1, kHeight, kWidth) + 64);
+  const auto aligned = [](std::vector<uint8_t>& v) {
+    return v.data() + (64 - reinterpret_cast<uintptr_t>(v.data()) % 64) % 64;
+  };
+  const Packed8 in = packed8_at(aligned(input), 4, kHeight, kWidth);
+  const Packed8 out = packed8_at(aligned(output), 1, kHeight, kWidth);
+  for (int p = 0; p < kHeight * kWidth; ++p) {
+    in.data[p * 4] = static_cast<uint8_t>(p % 16);
+    in.data[p * 4 + 1] = static_cast<uint8_t>(p / 16 % 256);
+    in.data[p * 4 + 2] = static_cast<uint8_t>(p / 4096 * 9);
+    in.data[p * 4 + 3] = static_cast<uint8_t>(p / 256);
+  }
+  for (const Requant& r : {requant, doubled}) {
+    const Pointwise8 layer{4, 1, weight, &acc_init, &r};
+    std::vector<uint8_t> expected;
+    for (const Kernels* set : available_kernel_sets()) {
+      set->pointwise_gelu(in, layer, out, 0, kHeight * kWidth);
+      std::vector<uint8_t> result;
+      for (int p = 0; p < kHeight * kWidth; ++p) result.push_back(out.data[p * 4]);
+      if (expected.empty()) expected = result;
+      EXPECT_TRUE(result == expected) << set->name;
+    }
+    EXPECT_EQ(*std::min_element(expected.begin(), expected.end()), 0);
+    EXPECT_EQ(*std::max_element(expected.begin(), expected.end()), 255);
+  }
+}
+
+TEST(Kernels, NormToPlaneWorksInPlace) {
+  constexpr int kChannels = 13, kHeight = 7, kWidth = 31;
+  std::vector<std::vector<int16_t>> results;
+  for (const Kernels* set : available_kernel_sets()) {
+    for (const bool in_place : {false, true}) {
+      const size_t bytes = bytes_for_plane16(kChannels, kHeight, kWidth);
+      std::vector<int16_t> a(bytes / 2 + 32), b(bytes / 2 + 32);
+      std::mt19937 random(5);
+      for (int16_t& x : a) x = static_cast<int16_t>(random() % 5000);
+      const Plane16 in = plane16_at(a.data(), kChannels, kHeight, kWidth);
+      const Plane16 out = in_place ? in : plane16_at(b.data(), kChannels, kHeight, kWidth);
+      set->norm_to_plane(in, out, 0, kHeight * kWidth);
+      std::vector<int16_t> result;
+      for (int c = 0; c < kChannels; ++c) {
+        result.insert(result.end(), out.data + c * out.plane,
+                      out.data + c * out.plane + kHeight * kWidth);
+      }
+      results.push_back(result);
+    }
+  }
+  for (const auto& result : results) EXPECT_TRUE(result == results[0]);
+}
+
+TEST(Reference, NormGivesMeanZeroAndUnitVariance) {
+  constexpr int kChannels = 32;
+  std::vector<int16_t> in(bytes_for_plane16(kChannels, 1, 1) / 2), out(in.size());
+  std::mt19937 random(3);
+  for (const int spread : {100, 3000, 32000}) {
+    const Plane16 a = plane16_at(in.data(), kChannels, 1, 1);
+    const Plane16 b = plane16_at(out.data(), kChannels, 1, 1);
+    for (int c = 0; c < kChannels; ++c) {
+      a.data[c * a.plane] = static_cast<int16_t>(static_cast<int>(random() % spread) - spread / 2);
+    }
+    kReferenceKernels.norm_to_plane(a, b, 0, 1);
+    double sum = 0, squares = 0;
+    for (int c = 0; c < kChannels; ++c) {
+      const double x = b.data[c * b.plane] / 1024.0;
+      sum += x;
+      squares += x * x;
+    }
+    EXPECT_NEAR(sum / kChannels, 0, 0.02) << spread;
+    EXPECT_NEAR(squares / kChannels, 1, 0.02) << spread;
+  }
+}
+
+TEST(Reference, UpsampleKeepsAConstantAndInterpolatesARamp) {
+  std::vector<int16_t> in(bytes_for_plane16(1, 4, 8) / 2), out(bytes_for_plane16(1, 20, 40) / 2);
+  const Plane16 a = plane16_at(in.data(), 1, 4, 8);
+  for (int i = 0; i < 32; ++i) a.data[i] = static_cast<int16_t>(i % 8 * 1000);
+  for (int scale = 1; scale <= 5; ++scale) {
+    const Plane16 b = plane16_at(out.data(), 1, 4 * scale, 8 * scale);
+    kReferenceKernels.upsample(a, scale, nullptr, b, 0, b.height);
+    for (int x = scale; x < 7 * scale; ++x) {
+      const double expected = ((x + 0.5) / scale - 0.5) * 1000;
+      EXPECT_NEAR(b.data[b.width + x], expected, 3) << scale << " " << x;
+    }
+    EXPECT_EQ(b.data[0], 0);
+    EXPECT_EQ(b.data[b.width - 1], 7000);
+  }
+}
+
+TEST(Dispatch, ListsTheReferenceFirstAndFindsSetsByName) {
+  const auto sets = available_kernel_sets();
+  ASSERT_FALSE(sets.empty());
+  EXPECT_EQ(sets[0], &kReferenceKernels);
+  for (const Kernels* set : sets) EXPECT_EQ(find_kernels(set->name), set);
+  EXPECT_EQ(find_kernels("auto"), sets.back());
+  EXPECT_EQ(find_kernels("no such set"), nullptr);
+  EXPECT_EQ(find_kernels(""), nullptr);
+}
+
+}  // namespace
+}  // namespace mvinr::test
