@@ -12,12 +12,17 @@ inline int clamp_context(int symbol) {
   return symbol < -kContextLimit ? -kContextLimit : symbol > kContextLimit ? kContextLimit : symbol;
 }
 
-/// The contexts of one row that do not depend on the row itself (all but W and WW, which stay 0).
+/// Context i stands in slot kContextSlot[i] of a row: W and WW, the two that depend on the row
+/// itself, come first, and pairs of slots are multiplied and added at once.
+inline constexpr int kContextSlot[kContexts] = {0, 2, 3,  4,  1,  5,  6,  7,
+                                                8, 9, 10, 11, 12, 13, 14, 15};
+
+/// The contexts of one row that do not depend on the row itself; W and WW stay 0.
 class RowContexts {
  public:
   RowContexts(const GridView& grid, const GridNeighbours& neighbours);
 
-  /// Row (t, c, y) of the grid: [width][kContexts]. Valid until the next call.
+  /// Row (t, c, y) of the grid: [width][kContexts] in slots. Valid until the next call.
   int16_t* gather(int t, int c, int y);
 
  private:
@@ -34,17 +39,18 @@ class RowPredictor {
  public:
   RowPredictor(const ContextModel& model, int width);
 
-  void start_row(const int16_t* contexts);  // [width][kContexts], W and WW 0
+  void start_row(const int16_t* contexts);  // [width][kContexts] in slots, W and WW 0
   Prediction at(int x, int west, int west_west, int max_symbol) const;
 
  private:
-  static constexpr int kOutputs = kContextHidden + 2;
+  static constexpr int kLanes = 12;  // hidden units, the two skip sums, two unused
+  static constexpr int kPairs = kContexts / 2;
   int width_;
-  int16_t weight_[kOutputs][kContexts];  // hidden units, then skip
-  int32_t bias_[kOutputs];
-  int32_t west_[kOutputs], west_west_[kOutputs];
-  int32_t out_[2][kContextHidden];
-  std::vector<int32_t> sums_;  // [width][kOutputs]
+  alignas(16) int16_t weight_[kPairs][kLanes][2] = {};
+  alignas(16) int32_t bias_[kLanes] = {};
+  alignas(16) int16_t out_[2][kContextHidden];
+  std::vector<int> pairs_;     // pairs but the first that have weights
+  std::vector<int32_t> sums_;  // [width][kLanes]
 };
 
 }  // namespace mvinr

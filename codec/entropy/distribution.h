@@ -34,11 +34,15 @@ class Distribution {
         rate_(shape == Shape::laplace ? kLaplaceRate[scale] : kGaussianRate[scale]),
         mean_(mean),
         max_(max_symbol),
+        stride_(scale < 40 ? 1 : 1 << ((scale - 32) >> 3)),
         spread_((1u << kProbabilityBits) - (2 * static_cast<uint32_t>(max_symbol) + 1)) {}
 
   int max_symbol() const { return max_; }
   /// The likeliest symbol.
   int mode() const { return (mean_ + 8) >> kMeanBits; }
+
+  /// A step of the search for symbols away from the mode, about the scale.
+  int stride() const { return stride_; }
 
   /// Sum of the frequencies of the symbols below k; k in [-M, M + 1]. It rises by at least 1 from
   /// one k to the next, from 0 to 2^20.
@@ -46,11 +50,11 @@ class Distribution {
     if (k <= -max_) return 0;
     if (k > max_) return 1u << kProbabilityBits;
     const int d = 16 * k - 8 - mean_;
-    const uint64_t e = static_cast<uint64_t>(std::abs(d)) * rate_;  // Q24 octaves or sigmas
-    const uint64_t i = e >> 19;
+    const uint64_t e = static_cast<uint64_t>(std::abs(d)) * rate_;  // Q28 octaves or sigmas
+    const uint64_t i = e >> 23;
     uint32_t tail = 0;  // Q24
     if (i < entries_) {
-      const uint32_t f = static_cast<uint32_t>(e >> 9) & 1023;
+      const uint32_t f = static_cast<uint32_t>(e >> 13) & 1023;
       tail = tail_[i] - (((tail_[i] - tail_[i + 1]) * f) >> 10);
     }
     const uint32_t below = d < 0 ? tail : (1u << 24) - tail;
@@ -62,7 +66,7 @@ class Distribution {
   const uint32_t* tail_;
   uint64_t entries_;
   uint32_t rate_;
-  int mean_, max_;
+  int mean_, max_, stride_;
   uint32_t spread_;
 };
 

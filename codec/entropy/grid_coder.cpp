@@ -52,7 +52,8 @@ void code(Coder& coder, const GridView& grid, GridModel& model, std::span<Symbol
     if (used > 0) coder.bits(model.shape, 1);
     code_list(coder, model.scales, 0, kScaleBits);
     for (const int scale : model.scales)
-      if (scale >= kScales) return coder.fail();
+      if (scale >= kScales) coder.fail();
+    if (coder.failed()) return;
   } else {
     rows.emplace(grid, neighbours);
     predictor.emplace(*context, grid.width);

@@ -54,10 +54,10 @@ def main():
     gauss = [rounded(upper_tail(D(i) / STEPS) * ONE) for i in range(5 * STEPS + STEPS // 2)] + [0]
     emit("kGaussianTail", "uint32_t", gauss, "round(2^24 * (1 - Phi(i/32))), i = 0..175; then 0")
     scales = [power_of_two(D(s) / 8 - 4) for s in range(SCALES)]
-    emit("kLaplaceRate", "uint32_t", [rounded((1 << 24) / (LN2 * 16 * b)) for b in scales],
-         "round(2^24 * log2(e) / (16 b)), b = 2^(s/8 - 4): octaves of tail per 1/16 symbol")
-    emit("kGaussianRate", "uint32_t", [rounded((1 << 24) / (16 * b)) for b in scales],
-         "round(2^24 / (16 sigma)), sigma = 2^(s/8 - 4): sigmas per 1/16 symbol")
+    emit("kLaplaceRate", "uint32_t", [rounded((1 << 28) / (LN2 * 16 * b)) for b in scales],
+         "round(2^28 * log2(e) / (16 b)), b = 2^(s/8 - 4): octaves of tail per 1/16 symbol")
+    emit("kGaussianRate", "uint32_t", [rounded((1 << 28) / (16 * b)) for b in scales],
+         "round(2^28 / (16 sigma)), sigma = 2^(s/8 - 4): sigmas per 1/16 symbol")
 
 
 main()

@@ -123,11 +123,30 @@ class RangeDecoder : public CoderBase<RangeDecoder> {
   void symbol(const Distribution& d, T&& value) {
     const uint64_t r = range_ >> kProbabilityBits;
     const int max = d.max_symbol();
-    // Invariant of the search: symbol in [a, b); low and high are their cumulative frequencies.
-    int a = d.mode(), b;
-    uint32_t low = d.cumulative(a), high;
-    if (code_ >= r * low) {
-      for (int step = 1;; step *= 2) {
+    // Most symbols are within one of the mode: look at these boundaries without a branch.
+    const int first = d.mode() - 1;
+    uint32_t at[4];
+    int n = 0;
+    for (int i = 0; i < 4; ++i) {
+      at[i] = d.cumulative(first + i);
+      n += code_ >= r * at[i];
+    }
+    // Then search: the symbol is in [a, b); low and high are their cumulative frequencies.
+    int a = first + n - 1, b = a + 1;
+    uint32_t low, high;
+    if (n == 0) {
+      a = first;
+      low = at[0];
+      for (int step = d.stride();; step *= 2) {
+        b = a;
+        high = low;
+        a = std::max(b - step, -max);
+        low = d.cumulative(a);
+        if (a == -max || code_ >= r * low) break;
+      }
+    } else if (n == 4 && b <= max) {
+      low = at[3];
+      for (int step = d.stride();; step *= 2) {
         b = std::min(a + step, max + 1);
         high = d.cumulative(b);
         if (b > max || code_ < r * high) break;
@@ -135,23 +154,24 @@ class RangeDecoder : public CoderBase<RangeDecoder> {
         low = high;
       }
     } else {
-      for (int step = 1;; step *= 2) {
-        b = a;
-        high = low;
-        a = std::max(b - step, -max);
-        low = d.cumulative(a);
-        if (a == -max || code_ >= r * low) break;
+      // Beyond the alphabet's end the boundaries are all 2^20, which only a damaged codeword
+      // reaches.
+      if (a > max) {
+        a = max;
+        b = max + 1;
       }
+      low = d.cumulative(a);
+      high = d.cumulative(b);
     }
     while (b - a > 1) {
       const int middle = (a + b) >> 1;
-      const uint32_t at = d.cumulative(middle);
-      if (code_ >= r * at) {
+      const uint32_t between = d.cumulative(middle);
+      if (code_ >= r * between) {
         a = middle;
-        low = at;
+        low = between;
       } else {
         b = middle;
-        high = at;
+        high = between;
       }
     }
     take(r * low, r * (high - low));

@@ -31,8 +31,7 @@ void code(Coder& coder, const TensorLayout& layout, TensorModel& model, std::spa
   if constexpr (Coder::kReads)
     model.scales.resize(model.row_scales ? static_cast<size_t>(layout.rows) : 1);
   code_list(coder, model.scales, 0, kScaleBits);
-  for (const int scale : model.scales)
-    if (scale >= kScales) return coder.fail();
+  if (coder.failed() || std::ranges::max(model.scales) >= kScales) return coder.fail();
   const size_t columns = static_cast<size_t>(layout.columns);
   for (size_t row = 0; row < static_cast<size_t>(layout.rows); ++row) {
     const int scale = model.scales[model.row_scales ? row : 0];
