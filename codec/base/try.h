@@ -4,10 +4,9 @@
 #include "mvinr/types.h"
 
 /// Returns the error of a Status or Result expression, if there is one.
-#define MVINR_TRY(expression)                                             \
-  do {                                                                    \
-    if (auto mvinr_status = (expression); !mvinr_status.has_value())      \
-      return mvinr_status.error();                                        \
+#define MVINR_TRY(expression)                                                                     \
+  do {                                                                                            \
+    if (auto mvinr_status = (expression); !mvinr_status.has_value()) return mvinr_status.error(); \
   } while (false)
 
 #define MVINR_JOIN2(a, b) a##b

@@ -17,8 +17,8 @@ struct CodedTensor {
 
 /// The view that a view's context models look at, and how far it is displaced, per grid.
 struct ViewReference {
-  int8_t view = -1;                  // < the view's own index; -1: none
-  std::vector<int8_t> dx, dy;        // per grid of ModelConfig::grids, in samples of that grid
+  int8_t view = -1;            // < the view's own index; -1: none
+  std::vector<int8_t> dx, dy;  // per grid of ModelConfig::grids, in samples of that grid
 };
 
 struct CodedModel {

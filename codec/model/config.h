@@ -31,11 +31,11 @@ enum class GridCoding : uint8_t { factorised = 0, context = 1 };
 
 /// One feature grid: [time_steps][channels][h][w] values, interpolated linearly in time.
 struct GridConfig {
-  uint8_t stage = 0;       // 0: input of the stem; i: added after the upsampling of stage i
-  bool local = false;      // h = w = scale of the stage, repeated over the picture
-                           // (HiNeRV's local grids); else h, w = resolution of the stage
-  bool per_view = false;   // one grid per view, or one shared by all views
-  uint16_t time_steps = 1; // 1: static
+  uint8_t stage = 0;        // 0: input of the stem; i: added after the upsampling of stage i
+  bool local = false;       // h = w = scale of the stage, repeated over the picture
+                            // (HiNeRV's local grids); else h, w = resolution of the stage
+  bool per_view = false;    // one grid per view, or one shared by all views
+  uint16_t time_steps = 1;  // 1: static
   uint16_t channels = 1;
   GridCoding coding = GridCoding::context;
   bool operator==(const GridConfig&) const = default;
@@ -52,24 +52,25 @@ struct StageConfig {
 };
 
 struct ModelConfig {
-  uint16_t canvas_width = 0;   // multiples of total_scale(); every view is cropped from this canvas
+  uint16_t canvas_width = 0;  // multiples of total_scale(); every view is cropped from this canvas
   uint16_t canvas_height = 0;
-  uint16_t frames = 1;         // T
-  uint8_t views = 1;           // V
-  bool depth = false;          // the head has depth outputs
+  uint16_t frames = 1;  // T
+  uint8_t views = 1;    // V
+  bool depth = false;   // the head has depth outputs
   StageOrder order = StageOrder::reduce_first;
   HeadKind head = HeadKind::shuffle420;
   uint16_t stem_channels = 32;
   std::vector<StageConfig> stages;  // 1..6
-  std::vector<GridConfig> grids;    // 1..16, ordered by stage: a grid's context may look at the ones before it
+  std::vector<GridConfig>
+      grids;  // 1..16, ordered by stage: a grid's context may look at the ones before it
   bool operator==(const ModelConfig&) const = default;
 
-  int total_scale() const;                   // product of scales, x2 for shuffle420
-  int stage_width(int stage) const;          // resolution after stage `stage` (0: base)
+  int total_scale() const;           // product of scales, x2 for shuffle420
+  int stage_width(int stage) const;  // resolution after stage `stage` (0: base)
   int stage_height(int stage) const;
-  int stage_channels(int stage) const;       // 0: stem_channels
+  int stage_channels(int stage) const;  // 0: stem_channels
   /// Channels of the feature map just after the upsampling of stage i >= 1.
-  int entry_channels(int stage) const;       // reduce_first: channels of i; hinerv: of i - 1
+  int entry_channels(int stage) const;             // reduce_first: channels of i; hinerv: of i - 1
   int grid_channels(int stage, bool local) const;  // sum over the grids of that kind
   int head_outputs() const;
 };
@@ -83,13 +84,13 @@ enum class UnitType : uint8_t { network = 1, shared = 2, view = 3, base = 4 };
 /// One coded tensor. Weights are [rows][columns] (row = output channel); biases [1][n];
 /// grids [time_steps][channels][h][w].
 struct TensorSpec {
-  std::string name;        // "stage1.block0.fc1.weight", "grid2.view3"
+  std::string name;  // "stage1.block0.fc1.weight", "grid2.view3"
   TensorKind kind = TensorKind::weight;
   UnitType unit = UnitType::network;
-  int view = -1;           // of a view's grid
-  int grid = -1;           // index into ModelConfig::grids
+  int view = -1;  // of a view's grid
+  int grid = -1;  // index into ModelConfig::grids
   std::vector<int> dims;
-  int rows() const { return dims[0]; }                  // weights
+  int rows() const { return dims[0]; }  // weights
   int64_t count() const;
   int step_count() const;  // grids: one step per channel; else one per tensor or per row, see below
 };

@@ -15,7 +15,7 @@
 namespace mvinr {
 
 struct DecoderOptions {
-  int threads = 0;               // 0: one per core
+  int threads = 0;                    // 0: one per core
   uint64_t max_samples = 1ull << 32;  // limit for canvas samples x views; limit_exceeded beyond
   std::string kernels = "auto";  // "auto" or a name of available_kernels(): "reference", "avx2", …
 };

@@ -26,17 +26,17 @@ struct Progress {
 struct EncoderOptions {
   Mode mode = Mode::automatic;
   Loss loss = Loss::psnr;
-  double lambda = 0.01;        // rate weight in D + lambda R, see docs/training.md; (0, 10]
-  int effort = 5;              // 1 (seconds) … 9 (hours): steps
-  double time_budget = 0;      // seconds of training per GOP, 0: by effort
-  int gop_frames = 32;         // 1..kMaxGopFrames
+  double lambda = 0.01;          // rate weight in D + lambda R, see docs/training.md; (0, 10]
+  int effort = 5;                // 1 (seconds) … 9 (hours): steps
+  double time_budget = 0;        // seconds of training per GOP, 0: by effort
+  int gop_frames = 32;           // 1..kMaxGopFrames
   std::string profile = "auto";  // see profile_names()
-  double depth_weight = 1.0;   // weight of depth distortion; [0, 100]
-  double prune = 0;            // share of weights set to zero, [0, 0.95] (papers: 0.15, 0.60)
+  double depth_weight = 1.0;     // weight of depth distortion; [0, 100]
+  double prune = 0;              // share of weights set to zero, [0, 0.95] (papers: 0.15, 0.60)
   uint64_t seed = 1;
   std::string device = "auto";  // "auto", "cpu", "cuda:N"
-  int threads = 0;             // 0: one per core
-  uint64_t max_memory = 0;     // bytes, 0: three quarters of what the machine has free
+  int threads = 0;              // 0: one per core
+  uint64_t max_memory = 0;      // bytes, 0: three quarters of what the machine has free
   std::function<void(const Progress&)> on_progress;
 };
 

@@ -28,7 +28,7 @@ struct Camera {
 };
 
 struct ViewInfo {
-  int width = 0;   // 1..kMaxPictureSize, texture and depth alike
+  int width = 0;  // 1..kMaxPictureSize, texture and depth alike
   int height = 0;
   SampleFormat texture = SampleFormat::none;  // yuv420_8 or yuv420_10
   SampleFormat depth = SampleFormat::none;    // none, gray_8, gray_10 or gray_16

@@ -44,23 +44,38 @@ struct Error {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}       // NOLINT: implicit
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}   // NOLINT: implicit
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit
   bool has_value() const { return state_.index() == 0; }
   explicit operator bool() const { return has_value(); }
-  T& value() & { check(has_value()); return *std::get_if<0>(&state_); }
-  const T& value() const& { check(has_value()); return *std::get_if<0>(&state_); }
-  T&& value() && { check(has_value()); return std::move(*std::get_if<0>(&state_)); }
+  T& value() & {
+    check(has_value());
+    return *std::get_if<0>(&state_);
+  }
+  const T& value() const& {
+    check(has_value());
+    return *std::get_if<0>(&state_);
+  }
+  T&& value() && {
+    check(has_value());
+    return std::move(*std::get_if<0>(&state_));
+  }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
-  const Error& error() const { check(!has_value()); return *std::get_if<1>(&state_); }
+  const Error& error() const {
+    check(!has_value());
+    return *std::get_if<1>(&state_);
+  }
 
  private:
   static void check(bool ok) {
-    if (!ok) { std::fputs("mvinr: wrong side of a Result was read\n", stderr); std::abort(); }
+    if (!ok) {
+      std::fputs("mvinr: wrong side of a Result was read\n", stderr);
+      std::abort();
+    }
   }
   std::variant<T, Error> state_;
 };
@@ -84,22 +99,30 @@ enum class SampleFormat : uint8_t {
 /// Bits of one sample: 8, 10 or 16 (0 for none).
 constexpr int bit_depth(SampleFormat f) {
   switch (f) {
-    case SampleFormat::yuv420_8: case SampleFormat::gray_8: return 8;
-    case SampleFormat::yuv420_10: case SampleFormat::gray_10: return 10;
-    case SampleFormat::gray_16: return 16;
-    case SampleFormat::none: break;
+    case SampleFormat::yuv420_8:
+    case SampleFormat::gray_8:
+      return 8;
+    case SampleFormat::yuv420_10:
+    case SampleFormat::gray_10:
+      return 10;
+    case SampleFormat::gray_16:
+      return 16;
+    case SampleFormat::none:
+      break;
   }
   return 0;
 }
 constexpr int bytes_per_sample(SampleFormat f) { return bit_depth(f) > 8 ? 2 : 1; }
 constexpr int plane_count(SampleFormat f) {
-  return f == SampleFormat::none ? 0
-         : f == SampleFormat::yuv420_8 || f == SampleFormat::yuv420_10 ? 3 : 1;
+  return f == SampleFormat::none                                       ? 0
+         : f == SampleFormat::yuv420_8 || f == SampleFormat::yuv420_10 ? 3
+                                                                       : 1;
 }
 /// Width (or height) in samples of plane `plane` of a picture that is `size` wide (or high).
 constexpr int plane_size(int size, int plane) { return plane == 0 ? size : (size + 1) / 2; }
 
-/// A picture that somebody else owns. `data[p]` points to plane p, rows are `stride[p]` bytes apart.
+/// A picture that somebody else owns. `data[p]` points to plane p, rows are `stride[p]` bytes
+/// apart.
 template <typename Byte>
 struct BasicPicture {
   SampleFormat format = SampleFormat::none;

@@ -1,0 +1,206 @@
+// The public Encoder: pictures in, trained and verified access units out.
+#include "mvinr/encoder.h"
+
+#include <ATen/Parallel.h>
+#include <torch/types.h>
+
+#include <chrono>
+#include <cmath>
+#include <thread>
+
+#include "base/try.h"
+#include "format/model_units.h"
+#include "train/device.h"
+#include "train/export.h"
+#include "train/trainer.h"
+#include "train/verify.h"
+
+namespace mvinr {
+namespace {
+
+constexpr int kStepsOfEffort[] = {0, 150, 400, 1000, 2000, 4000, 8000, 16000, 40000, 100000};
+
+Error out_of_range(const char* option, double value, const char* range) {
+  char text[160];
+  std::snprintf(text, sizeof text, "%s = %g is out of its range %s", option, value, range);
+  return {ErrorCode::invalid_argument, text};
+}
+
+Status check_lambda(double lambda) {
+  if (!(lambda > 0 && lambda <= 10)) return out_of_range("lambda", lambda, "(0, 10]");
+  return ok();
+}
+
+Status check_time_budget(double seconds) {
+  if (!(seconds >= 0 && seconds <= 1e7)) return out_of_range("time_budget", seconds, "[0, 1e7]");
+  return ok();
+}
+
+Status check(const EncoderOptions& o) {
+  if (o.mode == Mode::hybrid)
+    return Error{ErrorCode::unsupported,
+                 "mode hybrid (explicit base view) is not built yet; use implicit or auto"};
+  MVINR_TRY(check_lambda(o.lambda));
+  MVINR_TRY(check_time_budget(o.time_budget));
+  if (o.effort < 1 || o.effort > 9) return out_of_range("effort", o.effort, "1..9");
+  if (o.gop_frames < 1 || o.gop_frames > kMaxGopFrames)
+    return out_of_range("gop_frames", o.gop_frames, "1..256");
+  if (!(o.depth_weight >= 0 && o.depth_weight <= 100))
+    return out_of_range("depth_weight", o.depth_weight, "[0, 100]");
+  if (!(o.prune >= 0 && o.prune <= 0.95)) return out_of_range("prune", o.prune, "[0, 0.95]");
+  if (o.threads < 0 || o.threads > 1024) return out_of_range("threads", o.threads, "0..1024");
+  return ok();
+}
+
+std::string megabytes(uint64_t bytes) { return std::to_string((bytes + 999999) / 1000000) + " MB"; }
+
+/// Pictures, parameters with gradients and optimiser state, and what one step keeps for its
+/// backward pass (floats per canvas sample, measured over the profiles: docs/training.md).
+uint64_t memory_needed(const SequenceInfo& sequence, const ModelConfig& config, int batch_samples) {
+  uint64_t parameters = 0;
+  for (const TensorSpec& spec : tensor_specs(config)) parameters += uint64_t(spec.count());
+  const uint64_t canvas = uint64_t(config.canvas_width) * config.canvas_height;
+  double floats = 40;  // output, targets, loss
+  for (int i = 1; i <= int(config.stages.size()); ++i) {
+    const double area = double(config.stage_width(i)) * config.stage_height(i) / double(canvas);
+    const StageConfig& s = config.stages[size_t(i) - 1];
+    floats += area * config.entry_channels(i) * (6 + s.depth * (4 + 2 * s.expansion));
+  }
+  const double batch = double(std::max<uint64_t>(canvas, uint64_t(batch_samples)));
+  return PictureStore::bytes(sequence, config.frames) + parameters * 4 * 30 +
+         uint64_t(batch * floats * 4) + (300u << 20);
+}
+
+class EncoderImpl final : public Encoder {
+ public:
+  EncoderImpl(const SequenceInfo& sequence, const EncoderOptions& options, at::Device device)
+      : sequence_(sequence), options_(options), device_(device), pictures_(sequence) {}
+
+  Status add(const PictureId& id, const Picture& picture) override {
+    return guarded([&] { return pictures_.add(id, picture); });
+  }
+
+  Result<EncodedGop> encode_gop(int frames, std::stop_token stop) override {
+    auto result = [&]() -> Result<EncodedGop> {
+      try {
+        return encode(frames, stop);
+      } catch (const Cancelled&) {
+        return Error{ErrorCode::cancelled, "encoding was stopped"};
+      } catch (const std::exception& e) {
+        return failure(e);
+      }
+    }();
+    pictures_.clear();
+    return result;
+  }
+
+  void reset() override { pictures_.clear(); }
+
+  Status set_lambda(double lambda) override {
+    MVINR_TRY(check_lambda(lambda));
+    options_.lambda = lambda;
+    return ok();
+  }
+  Status set_time_budget(double seconds) override {
+    MVINR_TRY(check_time_budget(seconds));
+    options_.time_budget = seconds;
+    return ok();
+  }
+
+ private:
+  static Error failure(const std::exception& e) {
+    const std::string what = e.what();
+    const bool memory = what.find("out of memory") != std::string::npos ||
+                        what.find("allocate memory") != std::string::npos ||
+                        dynamic_cast<const std::bad_alloc*>(&e);
+    return {memory ? ErrorCode::limit_exceeded : ErrorCode::internal, what};
+  }
+  template <typename F>
+  static Status guarded(F&& f) {
+    try {
+      return f();
+    } catch (const std::exception& e) {
+      return failure(e);
+    }
+  }
+
+  Result<EncodedGop> encode(int frames, std::stop_token stop);
+  void report(const Progress& p) const {
+    if (options_.on_progress) options_.on_progress(p);
+  }
+
+  SequenceInfo sequence_;
+  EncoderOptions options_;
+  at::Device device_;
+  PictureStore pictures_;
+  uint64_t next_frame_ = 0;
+};
+
+Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
+  if (frames < 1 || frames > options_.gop_frames)
+    return out_of_range("frames of the GOP", frames, "1..gop_frames");
+  MVINR_TRY(pictures_.complete(frames));
+  const int threads =
+      options_.threads > 0 ? options_.threads : int(std::thread::hardware_concurrency());
+  at::set_num_threads(std::max(1, threads));
+  MVINR_ASSIGN(const ModelConfig config, make_profile(options_.profile, sequence_, frames));
+
+  Network network = make_network(config, options_.seed, device_);
+  const TrainOptions train_options{.loss = options_.loss,
+                                   .lambda = options_.lambda,
+                                   .depth_weight = options_.depth_weight,
+                                   .prune = options_.prune,
+                                   .steps = kStepsOfEffort[options_.effort],
+                                   .time_budget = options_.time_budget,
+                                   .seed = options_.seed,
+                                   .on_progress = options_.on_progress};
+  MVINR_ASSIGN(const TrainResult trained, train(network, pictures_, train_options, stop));
+
+  EncodedGop gop;
+  MVINR_ASSIGN(const auto units, encode_model(export_model(network)));
+  const Header header{
+      .sequence = sequence_, .first_frame = next_frame_, .frames = frames, .model = config};
+  MVINR_ASSIGN(gop.bytes, write_access_unit(header, units));
+  gop.stats = {.first_frame = next_frame_,
+               .frames = frames,
+               .bytes = gop.bytes.size(),
+               .estimated_bits = trained.estimated_bits,
+               .train_seconds = trained.seconds,
+               .steps = trained.steps,
+               .profile = options_.profile};
+  report({.step = trained.steps,
+          .steps = trained.steps,
+          .bits = 8.0 * double(gop.bytes.size()),
+          .seconds = trained.seconds,
+          .phase = "verify"});
+  const auto start = std::chrono::steady_clock::now();
+  MVINR_TRY(verify(gop.bytes, pictures_, threads, stop, gop.stats));
+  gop.stats.verify_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  next_frame_ += uint64_t(frames);
+  return gop;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Encoder>> Encoder::create(const SequenceInfo& sequence,
+                                                 const EncoderOptions& options) {
+  MVINR_TRY(check(options));
+  MVINR_ASSIGN(const ModelConfig config,
+               make_profile(options.profile, sequence, options.gop_frames));
+  MVINR_ASSIGN(const at::Device device, find_device(options.device));
+  const uint64_t needed = memory_needed(sequence, config, TrainOptions{}.batch_samples);
+  const uint64_t allowed =
+      options.max_memory > 0 ? options.max_memory : free_memory(device) / 4 * 3;
+  if (needed > allowed)
+    return Error{ErrorCode::limit_exceeded,
+                 "a GOP of " + std::to_string(options.gop_frames) + " frames of " +
+                     std::to_string(sequence.views.size()) + " views needs about " +
+                     megabytes(needed) + " of memory, " + megabytes(allowed) +
+                     " are allowed: lower the GOP size, the profile or the picture size"};
+  return std::unique_ptr<Encoder>(new EncoderImpl(sequence, options, device));
+}
+
+std::vector<std::string> profile_names() { return model_profile_names(); }
+
+}  // namespace mvinr

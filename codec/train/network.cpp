@@ -1,0 +1,230 @@
+#include "train/network.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <cmath>
+
+#include "entropy/grid_coder.h"
+#include "train/device.h"
+#include "train/ops/ops.h"
+#include "train/quantize.h"
+
+namespace mvinr {
+namespace {
+
+constexpr double kGridStep = 0.125;    // first quantisation step of a grid
+constexpr double kGridInit = 0.05;     // grids start in U(-kGridInit, kGridInit)
+constexpr int kFirstWeightLevels = 8;  // first step = max |w| / this
+
+using at::indexing::Slice;
+
+/// Draws on the CPU so that a seed gives the same network on every device.
+at::Tensor uniform(at::IntArrayRef shape, double bound, at::Generator& generator) {
+  return at::empty(shape, at::kFloat).uniform_(-bound, bound, generator);
+}
+
+Parameter make_parameter(const TensorSpec& spec, const ModelConfig& config, int fan_in,
+                         at::Generator& generator) {
+  Parameter p{.spec = spec};
+  std::vector<int64_t> shape(spec.dims.begin(), spec.dims.end());
+  if (spec.kind == TensorKind::grid) {
+    const bool per_view = config.grids[size_t(spec.grid)].per_view;
+    shape.insert(shape.begin(), per_view ? config.views : 1);
+    p.value = uniform(shape, kGridInit, generator);
+    p.log_step = at::full({1, 1, shape[2], 1, 1}, std::log2(kGridStep));
+    p.limit = 2047;
+    return p;
+  }
+  p.value = uniform(shape, 1.0 / std::sqrt(double(fan_in)), generator);
+  if (spec.kind == TensorKind::bias) {
+    p.value.zero_();
+    p.log_step = at::full({1, 1}, -9.0);
+    p.limit = 2047;
+    if (spec.name == "head.bias" && config.head == HeadKind::shuffle420) {
+      p.value.fill_(0.5);
+      p.log_step.fill_(-10.0);
+    }
+    return p;
+  }
+  const double bound = 1.0 / std::sqrt(double(fan_in));
+  const bool rows = spec.rows() >= kMinRowsForRowSteps;
+  p.log_step = at::full({rows ? spec.rows() : 1, 1}, std::log2(bound / kFirstWeightLevels));
+  return p;
+}
+
+/// Values of grid g at frame t for the listed views: [N][h][w][C] (docs/bitstream.md 5.3).
+at::Tensor grid_plane(const Network& net, const Values& values, int g, int frame,
+                      const std::vector<int64_t>& views, bool quantised) {
+  const GridConfig& grid = net.config.grids[size_t(g)];
+  at::Tensor all = values[size_t(net.grid_parameter(g))];
+  const int64_t t2 = 2 * net.config.frames;
+  const int64_t num = (2 * int64_t(frame) + 1) * grid.time_steps - net.config.frames;
+  int64_t i = 0;
+  double w = 0;
+  if (num >= 0) {
+    i = std::min<int64_t>(num / t2, grid.time_steps - 1);
+    if (i < grid.time_steps - 1) w = double(((num % t2) * 256 + net.config.frames) / t2) / 256.0;
+  }
+  at::Tensor plane = all.select(1, i);
+  if (w > 0) plane = plane * (1.0 - w) + all.select(1, i + 1) * w;
+  if (grid.per_view) {
+    if (int64_t(views.size()) != plane.size(0) || views.front() != 0)
+      plane = plane.index_select(0, at::tensor(views, plane.options().dtype(at::kLong)));
+  }
+  if (quantised) plane = round_to(plane, 1024);
+  plane = plane.permute({0, 2, 3, 1}).contiguous();
+  if (!grid.per_view) plane = plane.expand({int64_t(views.size()), -1, -1, -1});
+  return plane;
+}
+
+at::Tensor gather_grids(const Network& net, const Values& values, int stage, bool local, int frame,
+                        const std::vector<int64_t>& views, bool quantised) {
+  std::vector<at::Tensor> planes;
+  for (size_t g = 0; g < net.config.grids.size(); ++g) {
+    const GridConfig& grid = net.config.grids[g];
+    if (grid.stage == stage && grid.local == local)
+      planes.push_back(grid_plane(net, values, int(g), frame, views, quantised));
+  }
+  if (planes.empty()) return {};
+  return planes.size() == 1 ? planes[0] : at::cat(planes, 3);
+}
+
+/// Reads the network tensors in the order in which tensor_specs() lists them.
+class Cursor {
+ public:
+  Cursor(const Network& net, const Values& values) : net_(net), values_(values) {}
+  const at::Tensor& next(const char* suffix) {
+    TORCH_INTERNAL_ASSERT(net_.parameters[i_].spec.name.ends_with(suffix), "expected ", suffix,
+                          ", found ", net_.parameters[i_].spec.name);
+    return values_[i_++];
+  }
+
+ private:
+  const Network& net_;
+  const Values& values_;
+  size_t i_ = 0;
+};
+
+/// x [N][h][w][C] -> 3x3 convolution with weight [Co][C*9].
+at::Tensor stem(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  const int64_t co = weight.size(0), ci = x.size(3);
+  const at::Tensor y =
+      at::conv2d(x.permute({0, 3, 1, 2}), weight.view({co, ci, 3, 3}), bias.view({co}), 1, 1);
+  return y.permute({0, 2, 3, 1}).contiguous();
+}
+
+/// A place where the passes can be stopped: here on the way forward, and when the gradient comes
+/// back.
+void stopping_point(const at::Tensor& x, const std::stop_token& stop) {
+  if (!stop.stop_possible()) return;
+  if (stop.stop_requested()) throw Cancelled();
+  if (x.requires_grad())
+    x.register_hook([stop](const at::Tensor&) -> void {
+      if (stop.stop_requested()) throw Cancelled();
+    });
+}
+
+}  // namespace
+
+at::Tensor uniform_noise(const Network& net, const at::Tensor& like) {
+  return at::empty_like(like, like.options().requires_grad(false)).uniform_(-0.5, 0.5, net.noise);
+}
+
+Network make_network(const ModelConfig& config, uint64_t seed, at::Device device) {
+  Network net{.config = config, .device = device, .noise = make_device_generator(device, seed)};
+  at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+  int last_fan_in = 1;
+  for (const TensorSpec& spec : tensor_specs(config)) {
+    if (spec.kind == TensorKind::grid && spec.view > 0) continue;  // stacked with view 0's
+    if (spec.kind == TensorKind::weight) last_fan_in = spec.dims[1];
+    if (spec.kind != TensorKind::grid) net.first_grid = int(net.parameters.size()) + 1;
+    net.parameters.push_back(make_parameter(spec, config, last_fan_in, generator));
+  }
+  // Shared grids come before the grids of the views: bring them into the order of config.grids.
+  std::stable_sort(
+      net.parameters.begin() + net.first_grid, net.parameters.end(),
+      [](const Parameter& a, const Parameter& b) { return a.spec.grid < b.spec.grid; });
+  for (const GridConfig& grid : config.grids) {
+    ContextParameters c;
+    if (grid.coding == GridCoding::context) {
+      c.hidden_weight = uniform({kContextHidden, kContexts}, 0.25, generator);
+      c.hidden_bias = at::zeros({kContextHidden});
+      c.out_weight = uniform({2, kContextHidden}, 0.1, generator);
+      c.skip_weight = at::zeros({2, kContexts});
+      c.out_bias = at::zeros({2});
+      for (at::Tensor* t :
+           {&c.hidden_weight, &c.hidden_bias, &c.out_weight, &c.skip_weight, &c.out_bias})
+        *t = t->to(device).set_requires_grad(true);
+    }
+    net.contexts.push_back(std::move(c));
+  }
+  for (Parameter& p : net.parameters) {
+    p.value = p.value.to(device).set_requires_grad(true);
+    p.log_step = p.log_step.to(at::kFloat).to(device).set_requires_grad(true);
+  }
+  return net;
+}
+
+Values prepare_values(const Network& net, const Precision& precision) {
+  Values values;
+  for (const Parameter& p : net.parameters) {
+    const at::Tensor w = p.mask.defined() ? p.value * p.mask : p.value;
+    if (p.spec.kind != TensorKind::grid) {
+      values.push_back(precision.weights ? fake_quantise(w, p.log_step, p.limit) : w);
+    } else if (precision.grids_hard) {
+      values.push_back(fake_quantise(w, p.log_step, p.limit));
+    } else if (precision.grids_noise) {
+      values.push_back(w + uniform_noise(net, w) * step_from_log(p.log_step));
+    } else {
+      values.push_back(w);
+    }
+  }
+  return values;
+}
+
+at::Tensor forward(const Network& net, const Values& values, const Precision& precision, int frame,
+                   const std::vector<int64_t>& views, std::stop_token stop) {
+  const ModelConfig& config = net.config;
+  const bool q = precision.activations;
+  const ops::Quantise quantise{.activations = q};
+  Cursor tensors(net, values);
+
+  const at::Tensor stem_weight = tensors.next("stem.weight");
+  at::Tensor x = stem(gather_grids(net, values, 0, false, frame, views, q), stem_weight,
+                      tensors.next("stem.bias"));
+  if (q) x = round_to(x, 1024);
+  for (int i = 1; i <= int(config.stages.size()); ++i) {
+    const StageConfig& stage = config.stages[size_t(i) - 1];
+    const bool reduce_first = config.order == StageOrder::reduce_first;
+    x = ops::layer_norm(x, quantise);
+    if (reduce_first) {
+      const at::Tensor w = tensors.next("reduce.weight");
+      x = ops::pointwise(x, w, tensors.next("reduce.bias").view(-1), quantise);
+    }
+    at::Tensor tile;
+    if (at::Tensor local = gather_grids(net, values, i, true, frame, views, q); local.defined()) {
+      const at::Tensor w = tensors.next("local.weight");
+      tile = ops::pointwise(local, w, tensors.next("local.bias").view(-1), quantise);
+    }
+    x = ops::upsample_bilinear(x, stage.scale, tile, quantise);
+    if (at::Tensor grids = gather_grids(net, values, i, false, frame, views, q); grids.defined())
+      x = x + ops::pointwise(grids, tensors.next("grid.weight"), {}, quantise);
+    for (int j = 0; j < stage.depth; ++j) {
+      const at::Tensor dw = tensors.next("depthwise.weight");
+      at::Tensor dw_bias, b1, b2;
+      if (!stage.norm && stage.bias) dw_bias = tensors.next("depthwise.bias").view(-1);
+      const at::Tensor w1 = tensors.next("fc1.weight");
+      if (stage.bias) b1 = tensors.next("fc1.bias").view(-1);
+      const at::Tensor w2 = tensors.next("fc2.weight");
+      if (stage.bias) b2 = tensors.next("fc2.bias").view(-1);
+      const bool residual = x.size(3) == stage.channels;
+      x = ops::convnext_block(x, dw, dw_bias, stage.norm, w1, b1, w2, b2, residual, quantise);
+      stopping_point(x, stop);
+    }
+  }
+  const at::Tensor w = tensors.next("head.weight");
+  at::Tensor y = at::linear(x, w, tensors.next("head.bias").view(-1));
+  return config.head == HeadKind::full444 ? at::sigmoid(y) : y;
+}
+
+}  // namespace mvinr

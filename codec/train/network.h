@@ -1,0 +1,73 @@
+// The network of one GOP in LibTorch: parameters in the order of tensor_specs(), and the forward
+// pass that simulates docs/bitstream.md chapter 5. Activations are float NHWC.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <stop_token>
+#include <vector>
+
+#include "model/config.h"
+
+namespace mvinr {
+
+/// One learned tensor. Weights [rows][columns], biases [1][n], grids [V or 1][T][C][h][w]
+/// (all views of a grid in one tensor).
+struct Parameter {
+  TensorSpec spec;      // of the first view for grids per view
+  at::Tensor value;     // requires grad
+  at::Tensor log_step;  // log2 of the quantisation step, broadcasts against value; requires grad
+  at::Tensor mask;      // pruned weights: 0; undefined if nothing is pruned
+  int limit = 127;      // largest symbol
+};
+
+/// Float twin of entropy/grid_coder.h's ContextModel, for one grid.
+struct ContextParameters {
+  at::Tensor hidden_weight, hidden_bias;         // [hidden][contexts], [hidden]
+  at::Tensor out_weight, skip_weight, out_bias;  // [2][hidden], [2][contexts], [2]
+  std::vector<at::Tensor> all() const {
+    return {hidden_weight, hidden_bias, out_weight, skip_weight, out_bias};
+  }
+};
+
+/// How the forward pass treats numbers.
+struct Precision {
+  bool weights = false;      // fake-quantised weights and biases
+  bool grids_hard = false;   // grids rounded (else additive uniform noise when grids_noise)
+  bool grids_noise = false;  // noise of one step width: the training stand-in for rounding
+  bool activations = false;  // the decoder's 8- and 16-bit activations
+};
+
+/// All tensors as the forward pass uses them, in the order of Network::parameters.
+using Values = std::vector<at::Tensor>;
+
+struct Network {
+  ModelConfig config;
+  std::vector<Parameter> parameters;        // network tensors, then one entry per grid
+  std::vector<ContextParameters> contexts;  // one per grid; empty tensors where factorised
+  at::Device device = at::kCPU;
+  mutable at::Generator noise;  // of prepare_values and estimate_rate
+
+  /// Index into `parameters` of the grid `g`.
+  int grid_parameter(int g) const { return first_grid + g; }
+  int first_grid = 0;
+};
+
+/// Thrown out of forward() and of the backward pass through it when a stop is requested.
+struct Cancelled {};
+
+/// Uniform noise in [-1/2, 1/2) in the shape of `like`.
+at::Tensor uniform_noise(const Network& network, const at::Tensor& like);
+
+/// Fresh parameters, reproducible from the seed.
+Network make_network(const ModelConfig& config, uint64_t seed, at::Device device);
+
+/// Dequantised (or noisy, or plain) values for this precision.
+Values prepare_values(const Network& network, const Precision& precision);
+
+/// Head outputs of frame t for the listed views: [N][h][w][outputs] at the trunk's resolution
+/// (half the canvas for shuffle420, the canvas for full444 where sigmoid is applied).
+at::Tensor forward(const Network& network, const Values& values, const Precision& precision,
+                   int frame, const std::vector<int64_t>& views, std::stop_token stop = {});
+
+}  // namespace mvinr

@@ -1,0 +1,58 @@
+#include "train/optimizer.h"
+
+#include <ATen/Parallel.h>
+#include <torch/types.h>
+
+#include <cmath>
+
+namespace mvinr {
+namespace {
+
+struct Update {
+  float beta1, beta2, rate, epsilon;  // rate and epsilon hold the bias corrections
+};
+
+__attribute__((target_clones("avx512f", "avx2", "default"))) void adam_range(
+    float* __restrict p, const float* __restrict g, float* __restrict m, float* __restrict v,
+    int64_t count, Update u) {
+  for (int64_t i = 0; i < count; ++i) {
+    m[i] += (1 - u.beta1) * (g[i] - m[i]);
+    v[i] += (1 - u.beta2) * (g[i] * g[i] - v[i]);
+    p[i] -= u.rate * m[i] / (__builtin_sqrtf(v[i]) + u.epsilon);
+  }
+}
+
+}  // namespace
+
+void Adam::add(const at::Tensor& parameter, double rate) {
+  slots_.push_back({parameter, at::zeros_like(parameter), at::zeros_like(parameter), rate});
+}
+
+void Adam::step(double learning_rate) {
+  torch::NoGradGuard guard;
+  ++steps_;
+  const double c1 = 1 - std::pow(options_.beta1, double(steps_));
+  const double c2 = std::sqrt(1 - std::pow(options_.beta2, double(steps_)));
+  for (Slot& s : slots_) {
+    at::Tensor g = s.parameter.grad();
+    if (!g.defined()) continue;
+    const Update u{float(options_.beta1), float(options_.beta2),
+                   float(learning_rate * s.rate * c2 / c1), float(options_.epsilon * c2)};
+    if (s.parameter.is_cpu()) {
+      g = g.contiguous();
+      float* p = s.parameter.mutable_data_ptr<float>();
+      const float* gp = g.const_data_ptr<float>();
+      float *m = s.m.mutable_data_ptr<float>(), *v = s.v.mutable_data_ptr<float>();
+      at::parallel_for(0, s.parameter.numel(), 1 << 15, [&](int64_t a, int64_t b) {
+        adam_range(p + a, gp + a, m + a, v + a, b - a, u);
+      });
+    } else {
+      s.m.lerp_(g, 1 - u.beta1);
+      s.v.mul_(u.beta2).addcmul_(g, g, 1 - u.beta2);
+      s.parameter.addcdiv_(s.m, s.v.sqrt().add_(u.epsilon), -double(u.rate));
+    }
+    s.parameter.mutable_grad().reset();
+  }
+}
+
+}  // namespace mvinr

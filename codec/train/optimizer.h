@@ -1,0 +1,33 @@
+// Adam (arXiv 1412.6980) over groups of tensors with their own learning rates, in one pass per
+// tensor.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <vector>
+
+namespace mvinr {
+
+class Adam {
+ public:
+  struct Options {
+    double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-10;
+  };
+  explicit Adam(Options options) : options_(options) {}
+
+  /// `rate` is the group's learning rate relative to the one given to step().
+  void add(const at::Tensor& parameter, double rate);
+  /// Updates every parameter that has a gradient, then clears the gradients.
+  void step(double learning_rate);
+
+ private:
+  struct Slot {
+    at::Tensor parameter, m, v;
+    double rate = 1;
+  };
+  Options options_;
+  std::vector<Slot> slots_;
+  int64_t steps_ = 0;
+};
+
+}  // namespace mvinr

@@ -1,0 +1,32 @@
+// Fake quantisation: the trainer's differentiable copy of the decoder's integers.
+// Rounding is floor(v + 0.5) as in docs/bitstream.md; gradients pass straight through.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace mvinr {
+
+/// The exact step of index s (docs/bitstream.md 5.1).
+double step_value(int s);
+
+/// Step indices: round(8 log2 step), clamped to [low, 127].
+at::Tensor step_index(const at::Tensor& log_step);
+/// The exact steps of those indices; gradient as if 2^log_step.
+at::Tensor step_from_log(const at::Tensor& log_step);
+
+/// value = clamp(round(w / step), -limit, limit) * step, with the gradients of learned step size
+/// quantisation (LSQ, arXiv 1902.08153): straight through for w, the rounding error for the step.
+/// `log_step` broadcasts against w.
+at::Tensor fake_quantise(const at::Tensor& w, const at::Tensor& log_step, int limit);
+
+/// floor(v * scale + 0.5) / scale, straight through.
+at::Tensor round_to(const at::Tensor& v, double scale);
+
+/// Symbols clamp(round(w / step), -limit, limit) as int16, contiguous on the CPU.
+std::vector<int16_t> to_symbols(const at::Tensor& w, const at::Tensor& log_step, int limit);
+std::vector<int8_t> to_step_indices(const at::Tensor& log_step);
+
+}  // namespace mvinr

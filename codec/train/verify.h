@@ -1,0 +1,15 @@
+// The encoder decodes: quality as the real decoder's output has it.
+#pragma once
+
+#include <stop_token>
+
+#include "mvinr/encoder.h"
+#include "train/picture_store.h"
+
+namespace mvinr {
+
+/// Renders every picture of the access unit and fills the PSNR fields of `stats`.
+Status verify(Bytes access_unit, const PictureStore& pictures, int threads, std::stop_token stop,
+              GopStats& stats);
+
+}  // namespace mvinr
