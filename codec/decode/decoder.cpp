@@ -1,0 +1,189 @@
+#include "mvinr/decoder.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/thread_pool.h"
+#include "base/try.h"
+#include "decode/gop.h"
+#include "decode/synthesis.h"
+#include "kernels/kernels.h"
+
+namespace mvinr {
+namespace {
+
+constexpr int kMostThreads = 256;
+
+Error invalid(std::string message) { return {ErrorCode::invalid_argument, std::move(message)}; }
+
+std::string size_text(int width, int height) {
+  return std::to_string(width) + "x" + std::to_string(height);
+}
+
+const char* format_name(SampleFormat format) {
+  switch (format) {
+    case SampleFormat::none:
+      return "none";
+    case SampleFormat::yuv420_8:
+      return "yuv420_8";
+    case SampleFormat::yuv420_10:
+      return "yuv420_10";
+    case SampleFormat::gray_8:
+      return "gray_8";
+    case SampleFormat::gray_10:
+      return "gray_10";
+    case SampleFormat::gray_16:
+      return "gray_16";
+  }
+  return "unknown";
+}
+
+Status check_picture(const std::string& name, const MutablePicture& picture, SampleFormat format,
+                     const ViewInfo& view) {
+  if (format == SampleFormat::none) return invalid(name + " was asked for, but the view has none");
+  if (picture.format != format)
+    return invalid(name + " has the format " + format_name(picture.format) + ", the stream's is " +
+                   format_name(format));
+  if (picture.width != view.width || picture.height != view.height)
+    return invalid(name + " is " + size_text(picture.width, picture.height) + ", the view is " +
+                   size_text(view.width, view.height));
+  const int bytes = bytes_per_sample(format);
+  for (int p = 0; p < plane_count(format); ++p) {
+    const std::string plane = name + ", plane " + std::to_string(p) + ", ";
+    if (picture.data[p] == nullptr) return invalid(plane + "has no memory");
+    const int row = plane_size(view.width, p) * bytes;
+    if (picture.stride[p] < row)
+      return invalid(plane + "has a stride of " + std::to_string(picture.stride[p]) +
+                     " bytes, a row needs " + std::to_string(row));
+    if (reinterpret_cast<uintptr_t>(picture.data[p]) % bytes != 0 || picture.stride[p] % bytes != 0)
+      return invalid(plane + "is not aligned to its 16-bit samples");
+  }
+  return ok();
+}
+
+class RealDecoder final : public Decoder {
+ public:
+  RealDecoder(const DecoderOptions& options, const Kernels& kernels)
+      : max_samples_(options.max_samples), kernels_(kernels), pool_(options.threads) {}
+
+  Result<GopInfo> start_gop(Bytes access_unit) override {
+    MVINR_ASSIGN(std::unique_ptr<Gop> gop,
+                 Gop::open(access_unit, {.max_samples = max_samples_, .workers = pool_.workers()}));
+    if (gop_ == nullptr || !(gop->memory() == gop_->memory())) {
+      maps_.clear();
+      lanes_.clear();
+    }
+    gop_ = std::move(gop);
+    return gop_->info();
+  }
+
+  Status render(std::span<const RenderJob> jobs, std::stop_token stop) override {
+    if (gop_ == nullptr) return invalid("there is no GOP to render: call start_gop first");
+    for (const RenderJob& job : jobs) MVINR_TRY(check(job));
+    const int count = static_cast<int>(jobs.size());
+    const int workers = pool_.workers();
+    // As many jobs as possible side by side, each on one thread; all threads share what is left.
+    const int alone = workers == 1 ? count : count - count % workers;
+    MVINR_TRY(allocate_memory(alone > 0 ? workers : 1));
+    MVINR_TRY(prepare_views(jobs, stop));
+
+    std::vector<Status> status(count, ok());
+    pool_.parallel_for(alone, [&](int i, int worker) {
+      const Crew crew{.pool = nullptr, .lanes = std::span(lanes_).subspan(worker, 1)};
+      status[i] = run(jobs[i], maps_[worker], crew, stop);
+    });
+    for (int i = alone; i < count; ++i)
+      status[i] = run(jobs[i], maps_[0], {.pool = &pool_, .lanes = lanes_}, stop);
+    for (Status& s : status) MVINR_TRY(std::move(s));
+    return ok();
+  }
+
+ private:
+  Status check(const RenderJob& job) const {
+    const GopInfo& info = gop_->info();
+    if (job.frame < 0 || job.frame >= info.frames)
+      return invalid("frame " + std::to_string(job.frame) + " of a GOP of " +
+                     std::to_string(info.frames) + " frames was asked for");
+    const int views = static_cast<int>(info.sequence.views.size());
+    if (job.view < 0 || job.view >= views)
+      return invalid("view " + std::to_string(job.view) + " of " + std::to_string(views) +
+                     " was asked for");
+    const ViewInfo& view = gop_->view_info(job.view);
+    const std::string name = "view " + std::to_string(job.view);
+    if (job.texture != nullptr)
+      MVINR_TRY(check_picture("the texture of " + name, *job.texture, view.texture, view));
+    if (job.depth != nullptr)
+      MVINR_TRY(check_picture("the depth of " + name, *job.depth, view.depth, view));
+    return ok();
+  }
+
+  Status allocate_memory(int maps) {
+    const Error error{ErrorCode::limit_exceeded, "not enough memory to render this stream"};
+    maps_.resize(std::max<size_t>(maps_.size(), maps));
+    lanes_.resize(pool_.workers());
+    for (Maps& m : maps_)
+      if (m.map[0].size() == 0 && !allocate(gop_->memory(), m)) return error;
+    for (LaneMemory& lane : lanes_)
+      if (lane.head.size() == 0 && !allocate(gop_->memory(), lane)) return error;
+    return ok();
+  }
+
+  // Views are decoded side by side. Their errors come back when they are rendered.
+  Status prepare_views(std::span<const RenderJob> jobs, const std::stop_token& stop) {
+    std::vector<int> views;
+    for (const RenderJob& job : jobs) views.push_back(job.view);
+    std::sort(views.begin(), views.end());
+    views.erase(std::unique(views.begin(), views.end()), views.end());
+    pool_.parallel_for(static_cast<int>(views.size()), [&](int i, int) {
+      if (!stop.stop_requested()) (void)gop_->prepare(views[i]).has_value();
+    });
+    if (stop.stop_requested()) return Error{ErrorCode::cancelled, "rendering was stopped"};
+    return ok();
+  }
+
+  Status run(const RenderJob& job, Maps& maps, const Crew& crew, const std::stop_token& stop) {
+    MVINR_TRY(gop_->prepare(job.view));
+    if (job.texture == nullptr && job.depth == nullptr) return ok();
+    const ViewInfo& view = gop_->view_info(job.view);
+    const SynthesisJob synthesis{.frame = job.frame,
+                                 .view = job.view,
+                                 .tensors = gop_->tensors(),
+                                 .still = &gop_->still(job.view),
+                                 .width = view.width,
+                                 .height = view.height,
+                                 .texture = job.texture,
+                                 .depth = job.depth};
+    return synthesise(gop_->plan(), gop_->packed(), kernels_, synthesis, maps, crew, stop);
+  }
+
+  const uint64_t max_samples_;
+  const Kernels& kernels_;
+  ThreadPool pool_;
+  std::unique_ptr<Gop> gop_;
+  std::vector<Maps> maps_;         // one per thread that computes a whole picture
+  std::vector<LaneMemory> lanes_;  // one per thread
+};
+
+}  // namespace
+
+std::vector<std::string> available_kernels() {
+  std::vector<std::string> names;
+  for (const Kernels* kernels : available_kernel_sets()) names.push_back(kernels->name);
+  return names;
+}
+
+Result<std::unique_ptr<Decoder>> Decoder::create(const DecoderOptions& options) {
+  if (options.threads < 0 || options.threads > kMostThreads)
+    return invalid("threads is " + std::to_string(options.threads) + ", must be 0.." +
+                   std::to_string(kMostThreads));
+  if (options.max_samples == 0) return invalid("max_samples is 0");
+  const Kernels* kernels = find_kernels(options.kernels);
+  if (kernels == nullptr) {
+    std::string names;
+    for (const std::string& name : available_kernels()) names += " " + name;
+    return invalid("kernels \"" + options.kernels + "\" are not there; this machine has:" + names);
+  }
+  return std::unique_ptr<Decoder>(std::make_unique<RealDecoder>(options, *kernels));
+}
+
+}  // namespace mvinr

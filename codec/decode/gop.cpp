@@ -1,0 +1,153 @@
+#include "decode/gop.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+
+#include "base/try.h"
+#include "format/model_units.h"
+
+namespace mvinr {
+namespace {
+
+int64_t canvas_samples(const ModelConfig& m) {
+  return int64_t{m.canvas_width} * m.canvas_height * m.views;
+}
+
+// Three quarters of the machine's memory: beyond it, a stream is not worth the swapping.
+uint64_t memory_of_this_machine() {
+  const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+  if (pages <= 0 || page <= 0) return UINT64_MAX;
+  return static_cast<uint64_t>(pages) * static_cast<uint64_t>(page) / 4 * 3;
+}
+
+}  // namespace
+
+Status check_limits(const Plan& plan, const MemoryNeed& need, const GopLimits& limits) {
+  const uint64_t samples = static_cast<uint64_t>(canvas_samples(plan.config));
+  if (samples > limits.max_samples)
+    return Error{ErrorCode::limit_exceeded,
+                 "the stream has " + std::to_string(samples) + " samples per frame, at most " +
+                     std::to_string(limits.max_samples) + " are allowed"};
+  uint64_t bytes =
+      uint64_t{need.map_bytes()} * limits.workers + uint64_t{need.lane_bytes()} * limits.workers;
+  for (const TensorSpec& spec : plan.tensors)
+    bytes += static_cast<uint64_t>(spec.count()) * sizeof(int16_t);
+  for (const PlanStep& s : plan.steps)  // the static planes, if all of them are kept
+    bytes += uint64_t{sizeof(int16_t)} * s.grid_channels * s.height * s.width * plan.config.views *
+             (s.kind == StepKind::stem     ? 9
+              : s.kind == StepKind::inject ? 1
+                                           : 0);
+  // Feature maps take 2 bytes per channel. 256 bytes per sample leave room for every profile on
+  // the smallest limit that lets its samples through; the first 64 MiB are always allowed.
+  uint64_t most = memory_of_this_machine();
+  if (limits.max_samples < most / 256) most = limits.max_samples * 256;
+  most = std::max<uint64_t>(most, 64u << 20);
+  if (bytes > most)
+    return Error{ErrorCode::limit_exceeded, "the stream needs " + std::to_string(bytes >> 20) +
+                                                " MiB of memory, at most " +
+                                                std::to_string(most >> 20) + " are allowed"};
+  return ok();
+}
+
+Result<std::unique_ptr<Gop>> Gop::open(Bytes access_unit, const GopLimits& limits) {
+  // The header alone first: nothing large is copied for a stream that is beyond the limits.
+  MVINR_ASSIGN(const AccessUnit unit, parse_access_unit(access_unit));
+  auto gop = std::make_unique<Gop>();
+  MVINR_ASSIGN(gop->plan_, make_plan(unit.header.model));
+  gop->memory_ = memory_need(gop->plan_);
+  MVINR_TRY(check_limits(gop->plan_, gop->memory_, limits));
+  const Bytes bytes = access_unit.first(std::min<size_t>(access_unit.size(), unit.bytes));
+  gop->bytes_.assign(bytes.begin(), bytes.end());
+  MVINR_ASSIGN(gop->unit_, parse_access_unit(gop->bytes_));
+  const Header& header = gop->unit_.header;
+  gop->info_ = {.sequence = header.sequence,
+                .first_frame = header.first_frame,
+                .frames = header.frames,
+                .bytes = unit.bytes};
+  MVINR_TRY(gop->decode_base());
+  return gop;
+}
+
+Error Gop::damaged(const std::string& what) const {
+  if (bytes_.size() < info_.bytes)
+    return {ErrorCode::truncated, what + " is missing: the access unit has " +
+                                      std::to_string(info_.bytes) + " bytes, only " +
+                                      std::to_string(bytes_.size()) + " are there"};
+  return {ErrorCode::corrupt, what + " is damaged or missing"};
+}
+
+Status Gop::decode_base() {
+  const UnitView* network = unit_.find(UnitType::network);
+  if (network == nullptr) return damaged("the network");
+  model_ = empty_model(unit_.header.model);
+  MVINR_TRY(decode_network(network->payload, model_));
+  bool shared = false;
+  for (const GridConfig& grid : plan_.config.grids) shared |= !grid.per_view;
+  if (shared) {
+    const UnitView* unit = unit_.find(UnitType::shared);
+    if (unit == nullptr) return damaged("the unit of the shared grids");
+    MVINR_TRY(decode_shared(unit->payload, model_));
+    for (size_t i = 0; i < plan_.tensors.size(); ++i)
+      if (plan_.tensors[i].unit == UnitType::shared)
+        MVINR_TRY(check_tensor(plan_.tensors[i], model_.tensors[i]));
+  }
+  MVINR_ASSIGN(packed_, pack_network(plan_, model_.tensors));
+  views_ = std::make_unique<View[]>(plan_.config.views);
+  return ok();
+}
+
+Status Gop::read_view_unit(int view) {
+  const std::string name = "the unit of view " + std::to_string(view);
+  bool own_grids = false;
+  for (const GridConfig& grid : plan_.config.grids) own_grids |= grid.per_view;
+  if (!own_grids) return ok();
+  const UnitView* unit = unit_.find(UnitType::view, view);
+  if (unit == nullptr) {
+    Error error = damaged(name);
+    error.code = ErrorCode::corrupt;  // render() does not ask for more bytes
+    return error;
+  }
+  MVINR_ASSIGN(const int reference, reference_of(view, unit->payload));
+  if (reference >= 0) {
+    // References point to lower views only, so that this ends and no two threads wait for each
+    // other.
+    const Status status = decode_symbols(reference);
+    if (!status)
+      return Error{status.error().code, name + " refers to view " + std::to_string(reference) +
+                                            ": " + status.error().message};
+  }
+  MVINR_TRY(decode_view(view, unit->payload, model_));
+  for (size_t i = 0; i < plan_.tensors.size(); ++i)
+    if (plan_.tensors[i].view == view) MVINR_TRY(check_tensor(plan_.tensors[i], model_.tensors[i]));
+  return ok();
+}
+
+Status Gop::decode_symbols(int view) {
+  View& v = views_[view];
+  std::lock_guard lock(v.mutex);
+  if (!v.decoded) {
+    v.decode_status = read_view_unit(view);
+    v.decoded = true;
+  }
+  return v.decode_status;
+}
+
+Status Gop::prepare(int view) {
+  View& v = views_[view];
+  const Status symbols = decode_symbols(view);
+  std::lock_guard lock(v.mutex);
+  if (v.prepared) return v.status;
+  v.prepared = true;
+  v.status = symbols;
+  if (!symbols) return v.status;
+  auto planes = make_static_planes(plan_, model_.tensors, view);
+  if (planes)
+    v.still = std::move(*planes);
+  else
+    v.status = planes.error();
+  return v.status;
+}
+
+}  // namespace mvinr

@@ -1,0 +1,154 @@
+#include "decode/head.h"
+
+#include <algorithm>
+
+#include "kernels/tables.inc"
+
+namespace mvinr {
+namespace {
+
+// First the range, then the rounding: the sum then cannot overflow, and the result is the same.
+template <int kBits>
+inline uint16_t to_sample(int32_t v) {
+  v = std::clamp(v, 0, 65536);
+  if constexpr (kBits == 16) return static_cast<uint16_t>(std::min(v, 65535));
+  constexpr int kHalf = kBits == 16 ? 0 : 1 << (15 - kBits);
+  return static_cast<uint16_t>(std::min((v + kHalf) >> (16 - kBits), (1 << kBits) - 1));
+}
+
+template <int kBits>
+using SampleOf = std::conditional_t<kBits == 8, uint8_t, uint16_t>;
+
+template <int kBits>
+SampleOf<kBits>* row_of(const MutablePicture& picture, int plane, int y) {
+  return reinterpret_cast<SampleOf<kBits>*>(picture.data[plane] + y * picture.stride[plane]);
+}
+
+// `count` samples of one row.
+template <int kBits>
+void write_row(const int32_t* values, int count, SampleOf<kBits>* out) {
+  for (int x = 0; x < count; ++x)
+    out[x] = static_cast<SampleOf<kBits>>(to_sample<kBits>(values[x]));
+}
+
+// `count` samples, those at even and at odd places from one output each.
+template <int kBits>
+void write_pairs(const int32_t* even, const int32_t* odd, int count, SampleOf<kBits>* out) {
+  for (int x = 0; x < count / 2; ++x) {
+    out[2 * x] = static_cast<SampleOf<kBits>>(to_sample<kBits>(even[x]));
+    out[2 * x + 1] = static_cast<SampleOf<kBits>>(to_sample<kBits>(odd[x]));
+  }
+  if (count % 2 != 0)
+    out[count - 1] = static_cast<SampleOf<kBits>>(to_sample<kBits>(even[count / 2]));
+}
+
+struct Rows {
+  int32_t* values;
+  ptrdiff_t plane;
+  int width, y0, rows;
+  const int32_t* row(int output, int y) const {
+    return values + output * plane + ptrdiff_t{y - y0} * width;
+  }
+};
+
+// Four outputs from `first` on make the 2x2 pixels of plane 0.
+template <int kBits>
+void write_shuffled(const Rows& in, int first, const MutablePicture& out) {
+  for (int y = 2 * in.y0; y < std::min(2 * (in.y0 + in.rows), out.height); ++y) {
+    const int output = first + y % 2 * 2;
+    write_pairs<kBits>(in.row(output, y / 2), in.row(output + 1, y / 2), out.width,
+                       row_of<kBits>(out, 0, y));
+  }
+}
+
+// One output makes one plane.
+template <int kBits>
+void write_plane(const Rows& in, int output, const MutablePicture& out, int plane) {
+  const int end = std::min(in.y0 + in.rows, plane_size(out.height, plane));
+  for (int y = in.y0; y < end; ++y)
+    write_row<kBits>(in.row(output, y), plane_size(out.width, plane), row_of<kBits>(out, plane, y));
+}
+
+void apply_sigmoid(int32_t* values, int count) {
+  for (int i = 0; i < count; ++i) {
+    // A clamp to more than what follows keeps the addition in range.
+    const int32_t v = std::clamp(values[i], -(1 << 24), 1 << 24);
+    const int32_t y = std::clamp((v + 32) >> 6, -8191, 8191) + 8192;
+    const int32_t low = kSigmoidTable[y >> 3], high = kSigmoidTable[(y >> 3) + 1];
+    values[i] = low + (((high - low) * (y & 7) + 4) >> 3);
+  }
+}
+
+// Means of 2x2 positions, in place: row y of the result is row y / 2 of the rows given.
+void average(Rows& in, int output) {
+  int32_t* to = in.values + output * in.plane;
+  for (int y = in.y0; y + 1 < in.y0 + in.rows; y += 2) {
+    const int32_t* a = in.row(output, y);
+    const int32_t* b = in.row(output, y + 1);
+    for (int x = 0; x + 1 < in.width; x += 2) *to++ = (a[x] + a[x + 1] + b[x] + b[x + 1] + 2) >> 2;
+  }
+}
+
+template <int kBits>
+void write_texture(const ModelConfig& config, Rows in, const MutablePicture& out) {
+  if (config.head == HeadKind::shuffle420) {
+    write_shuffled<kBits>(in, 0, out);
+    write_plane<kBits>(in, 4, out, 1);
+    write_plane<kBits>(in, 5, out, 2);
+    return;
+  }
+  write_plane<kBits>(in, 0, out, 0);
+  average(in, 1);
+  average(in, 2);
+  const Rows half{in.values, in.plane, in.width / 2, in.y0 / 2, in.rows / 2};
+  write_plane<kBits>(half, 1, out, 1);
+  write_plane<kBits>(half, 2, out, 2);
+}
+
+template <int kBits>
+void write_depth(const ModelConfig& config, const Rows& in, const MutablePicture& out) {
+  if (config.head == HeadKind::shuffle420)
+    write_shuffled<kBits>(in, 6, out);
+  else
+    write_plane<kBits>(in, 3, out, 0);
+}
+
+}  // namespace
+
+HeadOutputs head_outputs(const ModelConfig& config, bool texture, bool depth) {
+  const int split = config.head == HeadKind::shuffle420 ? 6 : 3;
+  HeadOutputs outputs;
+  for (int o = 0; o < config.head_outputs(); ++o)
+    if (o < split ? texture : depth) outputs.index[outputs.count++] = o;
+  return outputs;
+}
+
+void write_head_rows(const ModelConfig& config, int32_t* values, ptrdiff_t plane, int width, int y0,
+                     int rows, const MutablePicture* texture, const MutablePicture* depth) {
+  if (config.head == HeadKind::full444) {
+    const HeadOutputs outputs = head_outputs(config, texture != nullptr, depth != nullptr);
+    for (const int o : outputs.span()) apply_sigmoid(values + o * plane, rows * width);
+  }
+  const Rows in{values, plane, width, y0, rows};
+  if (texture != nullptr) {
+    if (bit_depth(texture->format) == 8)
+      write_texture<8>(config, in, *texture);
+    else
+      write_texture<10>(config, in, *texture);
+  }
+  if (depth != nullptr) {
+    switch (bit_depth(depth->format)) {
+      case 8:
+        write_depth<8>(config, in, *depth);
+        break;
+      case 10:
+        write_depth<10>(config, in, *depth);
+        break;
+      default:
+        write_depth<16>(config, in, *depth);
+        break;
+    }
+  }
+}
+
+}  // namespace mvinr
