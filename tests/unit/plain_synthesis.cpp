@@ -1,0 +1,330 @@
+#include "plain_synthesis.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+namespace mvinr::testutil {
+namespace {
+
+using Int = int64_t;
+
+Int clamp(Int x, Int low, Int high) { return std::min(std::max(x, low), high); }
+Int sat16(Int x) { return clamp(x, -32768, 32767); }
+Int sat32(Int x) { return clamp(x, INT32_MIN, INT32_MAX); }
+Int wrap32(Int x) { return static_cast<int32_t>(static_cast<uint32_t>(x)); }
+Int floor_div(Int a, Int b) { return a / b - (a % b != 0 && (a % b < 0) != (b < 0)); }
+
+constexpr Int kMantissa[8] = {256, 279, 304, 332, 362, 395, 431, 470};
+
+Int round_shift(Int x, Int n) { return n >= 0 ? (x + ((Int{1} << n) >> 1)) >> n : x * (1ll << -n); }
+
+// A feature map: at(channel, y, x).
+struct Map {
+  int channels = 0, height = 0, width = 0;
+  std::vector<Int> values;
+  Map(int c, int h, int w) : channels(c), height(h), width(w), values(size_t(c) * h * w) {}
+  Int& at(int c, int y, int x) { return values[(size_t(c) * height + y) * width + x]; }
+  Int at(int c, int y, int x) const { return values[(size_t(c) * height + y) * width + x]; }
+  Int padded(int c, int y, int x) const {
+    return y < 0 || x < 0 || y >= height || x >= width ? 0 : at(c, y, x);
+  }
+};
+
+// 5.2
+Int requantise(Int acc, int step, int fraction, Int bias) {
+  const int n = fraction - 10 - (step >> 3);
+  const int right = std::max(n, 0), left = std::max(-n, 0);
+  const Int shifted = wrap32(wrap32(acc) * (Int{1} << left));
+  const Int p = sat16(wrap32(shifted + ((Int{1} << right) >> 1)) >> right);
+  return sat16(((p * kMantissa[step & 7] + 256) >> 9) + bias);
+}
+
+struct Layer {
+  const CodedTensor* weight = nullptr;
+  const CodedTensor* bias = nullptr;
+  int columns = 0;
+  Int w(int row, int column) const { return weight->symbols[size_t(row) * columns + column]; }
+  int step(int row) const {
+    return weight->steps.size() == 1 ? weight->steps[0] : weight->steps[row];
+  }
+  Int bias_q10(int row) const {
+    if (bias == nullptr) return 0;
+    const int s = bias->steps[0];
+    return sat16(round_shift(bias->symbols[row] * 256 * kMantissa[s & 7], 7 - (s >> 3)));
+  }
+};
+
+class Plain {
+ public:
+  Plain(const CodedModel& model, int frame, int view)
+      : model_(model), m_(model.config), frame_(frame), view_(view) {}
+
+  // Head outputs in Q16 at the trunk's resolution.
+  Map run() {
+    const Layer stem = next_layer(m_.grid_channels(0, false) * 9, true);
+    Map x = convolve(grids(0, false), stem, m_.stem_channels);
+    for (int i = 1; i <= int(m_.stages.size()); ++i) x = stage(x, i);
+    const Layer head = next_layer(x.channels, true);
+    Map out(m_.head_outputs(), x.height, x.width);
+    for (int o = 0; o < out.channels; ++o) {
+      const int s = head.step(o), b = head.bias->steps[0];
+      const Int bias =
+          sat32(round_shift(head.bias->symbols[o] * 256 * kMantissa[b & 7], 1 - (b >> 3)));
+      for (int y = 0; y < x.height; ++y)
+        for (int c = 0; c < x.width; ++c) {
+          Int acc = 0;
+          for (int k = 0; k < x.channels; ++k) acc += x.at(k, y, c) * head.w(o, k);
+          const Int value = round_shift(wrap32(acc) * kMantissa[s & 7], 3 - (s >> 3));
+          out.at(o, y, c) = sat32(sat32(value) + bias);
+        }
+    }
+    return out;
+  }
+
+ private:
+  Layer next_layer(int columns, bool bias) {
+    Layer layer;
+    layer.weight = &model_.tensors[cursor_++];
+    if (bias) layer.bias = &model_.tensors[cursor_++];
+    layer.columns = columns;
+    return layer;
+  }
+
+  // 5.3; the tensors of 5.7 come after the network: shared grids, then those of each view.
+  const CodedTensor& grid_tensor(int wanted) const {
+    size_t first = 0, shared = 0, own = 0;
+    for (const GridConfig& g : m_.grids) ++(g.per_view ? own : shared);
+    first = model_.tensors.size() - shared - own * m_.views;
+    for (int g = 0; g < wanted; ++g) first += m_.grids[g].per_view == m_.grids[wanted].per_view;
+    return model_.tensors[first + (m_.grids[wanted].per_view ? shared + own * view_ : 0)];
+  }
+
+  Map grids(int stage, bool local) const {
+    const int scale = local ? m_.stages[stage - 1].scale : 0;
+    const int h = local ? scale : m_.stage_height(stage), w = local ? scale : m_.stage_width(stage);
+    Map out(m_.grid_channels(stage, local), h, w);
+    int channel = 0;
+    for (size_t g = 0; g < m_.grids.size(); ++g) {
+      const GridConfig& grid = m_.grids[g];
+      if (grid.stage != stage || grid.local != local) continue;
+      const CodedTensor& tensor = grid_tensor(int(g));
+      const Int T = m_.frames, steps = grid.time_steps;
+      const Int num = (2 * frame_ + 1) * steps - T;
+      Int i = 0, weight = 0;
+      if (num >= 0) {
+        i = std::min(num / (2 * T), steps - 1);
+        weight = i == steps - 1 ? 0 : (num % (2 * T) * 256 + T) / (2 * T);
+      }
+      const Int j = std::min(i + 1, steps - 1);
+      for (int c = 0; c < grid.channels; ++c, ++channel) {
+        const int s = tensor.steps[c];
+        for (int p = 0; p < h * w; ++p) {
+          const auto q = [&](Int t) -> Int {
+            return tensor.symbols[((size_t(t) * grid.channels + c) * h * w) + p];
+          };
+          const Int u = q(i) * (256 - weight) + q(j) * weight;
+          out.at(channel, p / w, p % w) = sat16(round_shift(u * kMantissa[s & 7], 7 - (s >> 3)));
+        }
+      }
+    }
+    return out;
+  }
+
+  static Map convolve(const Map& in, const Layer& layer, int outputs) {
+    Map out(outputs, in.height, in.width);
+    for (int o = 0; o < outputs; ++o)
+      for (int y = 0; y < in.height; ++y)
+        for (int x = 0; x < in.width; ++x) {
+          Int acc = 0;
+          for (int c = 0; c < in.channels; ++c)
+            for (int tap = 0; tap < 9; ++tap)
+              acc += layer.w(o, c * 9 + tap) * in.padded(c, y + tap / 3 - 1, x + tap % 3 - 1);
+          out.at(o, y, x) = requantise(acc, layer.step(o), 10, layer.bias_q10(o));
+        }
+    return out;
+  }
+
+  static Map pointwise(const Map& in, const Layer& layer, int outputs, int fraction, int zero) {
+    Map out(outputs, in.height, in.width);
+    for (int o = 0; o < outputs; ++o)
+      for (int y = 0; y < in.height; ++y)
+        for (int x = 0; x < in.width; ++x) {
+          Int acc = 0;
+          for (int c = 0; c < in.channels; ++c) acc += layer.w(o, c) * (in.at(c, y, x) - zero);
+          out.at(o, y, x) = requantise(acc, layer.step(o), fraction, layer.bias_q10(o));
+        }
+    return out;
+  }
+
+  static Map depthwise(const Map& in, const Layer& layer) {
+    Map out(in.channels, in.height, in.width);
+    for (int c = 0; c < in.channels; ++c)
+      for (int y = 0; y < in.height; ++y)
+        for (int x = 0; x < in.width; ++x) {
+          Int acc = 0;
+          for (int tap = 0; tap < 9; ++tap)
+            acc += layer.w(c, tap) * in.padded(c, y + tap / 3 - 1, x + tap % 3 - 1);
+          out.at(c, y, x) = requantise(acc, layer.step(c), 10, layer.bias_q10(c));
+        }
+    return out;
+  }
+
+  // 5.5. `fraction` 5: bytes with zero point 128; 10: int16.
+  static Map norm(const Map& in, int fraction) {
+    Map out(in.channels, in.height, in.width);
+    const Int C = in.channels;
+    const Int sh = std::max(int(std::ceil(std::log2(double(C)))) - 1, 0);
+    const Int K = Int(std::floor(std::sqrt(double(C << (24 - sh)))));
+    for (int y = 0; y < in.height; ++y)
+      for (int x = 0; x < in.width; ++x) {
+        Int sum = 0;
+        for (int c = 0; c < C; ++c) sum += in.at(c, y, x);
+        const Int mean = floor_div(2 * sum + C, 2 * C);
+        std::vector<Int> e(C + 1, 0);
+        for (int c = 0; c < C; ++c) e[c] = sat16(in.at(c, y, x) - mean);
+        Int v = 1;
+        for (int c = 0; c < C; c += 2) v += (e[c] * e[c] + e[c + 1] * e[c + 1]) >> sh;
+        v = std::min<Int>(v, UINT32_MAX);
+        const Int z = __builtin_clz(uint32_t(v)) & ~1;
+        const Int k = (v << z) >> 22;
+        const Int R = std::lround(16384 * std::sqrt(256 / (double(k) + 0.5)));
+        const Int r = (R * K) >> 12, q = 29 - fraction - z / 2;
+        for (int c = 0; c < C; ++c) {
+          const Int value = (e[c] * r + (Int{1} << (q - 1))) >> q;
+          out.at(c, y, x) = fraction == 5 ? clamp(value, -128, 127) + 128 : sat16(value);
+        }
+      }
+    return out;
+  }
+
+  static Map gelu(Map map) {
+    for (Int& v : map.values) {
+      const double x = double(clamp((v + 16) >> 5, -128, 127)) / 32;
+      const double y = x * 0.5 * (1 + std::erf(x / std::sqrt(2.0)));
+      v = clamp(Int(std::floor(64 * y + 0.5)) + 11, 0, 255);
+    }
+    return map;
+  }
+
+  static Map upsample(const Map& in, int s) {
+    const auto taps = [s](int y, int size, int& near, int& far, Int& weight) {
+      const int d = 2 * (y % s) + 1 - s;
+      weight = (std::abs(d) * 256 + s) / (2 * s);
+      near = y / s;
+      far = int(clamp(d < 0 ? near - 1 : near + 1, 0, size - 1));
+    };
+    Map tall(in.channels, in.height * s, in.width), out(in.channels, in.height * s, in.width * s);
+    int near, far;
+    Int weight;
+    for (int c = 0; c < in.channels; ++c)
+      for (int y = 0; y < tall.height; ++y)
+        for (int x = 0; x < in.width; ++x) {
+          taps(y, in.height, near, far, weight);
+          tall.at(c, y, x) =
+              (in.at(c, near, x) * (256 - weight) + in.at(c, far, x) * weight + 128) >> 8;
+        }
+    for (int c = 0; c < in.channels; ++c)
+      for (int y = 0; y < out.height; ++y)
+        for (int x = 0; x < out.width; ++x) {
+          taps(x, in.width, near, far, weight);
+          out.at(c, y, x) =
+              (tall.at(c, y, near) * (256 - weight) + tall.at(c, y, far) * weight + 128) >> 8;
+        }
+    return out;
+  }
+
+  // 5.6
+  Map stage(Map x, int i) {
+    const StageConfig& shape = m_.stages[i - 1];
+    if (m_.order == StageOrder::reduce_first)
+      x = pointwise(norm(x, 5), next_layer(x.channels, true), shape.channels, 5, 128);
+    else
+      x = norm(x, 10);
+    x = upsample(x, shape.scale);
+    if (const int channels = m_.grid_channels(i, true); channels > 0) {
+      const Map tile = pointwise(grids(i, true), next_layer(channels, true), x.channels, 10, 0);
+      for (int c = 0; c < x.channels; ++c)
+        for (int y = 0; y < x.height; ++y)
+          for (int k = 0; k < x.width; ++k)
+            x.at(c, y, k) = sat16(x.at(c, y, k) + tile.at(c, y % shape.scale, k % shape.scale));
+    }
+    if (const int channels = m_.grid_channels(i, false); channels > 0)
+      x = sum(x, pointwise(grids(i, false), next_layer(channels, false), x.channels, 10, 0));
+    for (int j = 0; j < shape.depth; ++j) {
+      Map a = depthwise(x, next_layer(9, !shape.norm && shape.bias));
+      if (shape.norm) {
+        a = norm(a, 5);
+      } else {
+        for (Int& v : a.values) v = clamp((v + 16) >> 5, -128, 127) + 128;
+      }
+      const int hidden = shape.expansion * shape.channels;
+      const Layer fc1 = next_layer(a.channels, shape.bias);
+      const Layer fc2 = next_layer(hidden, shape.bias);
+      const Map y = pointwise(gelu(pointwise(a, fc1, hidden, 5, 128)), fc2, shape.channels, 6, 11);
+      x = x.channels == y.channels ? sum(x, y) : y;
+    }
+    return x;
+  }
+
+  static Map sum(Map a, const Map& b) {
+    for (size_t i = 0; i < a.values.size(); ++i) a.values[i] = sat16(a.values[i] + b.values[i]);
+    return a;
+  }
+
+  const CodedModel& model_;
+  const ModelConfig& m_;
+  const int frame_, view_;
+  size_t cursor_ = 0;
+};
+
+int to_sample(Int v, int bits) {
+  if (bits == 16) return int(clamp(v, 0, 65535));
+  return int(clamp((v + (1 << (15 - bits))) >> (16 - bits), 0, (1 << bits) - 1));
+}
+
+Int sigmoid(Int v) {
+  const auto table = [](Int k) {
+    return Int(std::floor(65536 / (1 + std::exp(-double(k - 1024) / 128)) + 0.5));
+  };
+  const Int y = clamp(sat16((v + 32) >> 6), -8191, 8191);
+  const Int i = (y + 8192) >> 3, f = (y + 8192) & 7;
+  return table(i) + (((table(i + 1) - table(i)) * f + 4) >> 3);
+}
+
+}  // namespace
+
+PlainPicture plain_render(const CodedModel& model, const ViewInfo& info, int frame, int view) {
+  Map head = Plain(model, frame, view).run();
+  const bool shuffle = model.config.head == HeadKind::shuffle420;
+  if (!shuffle)
+    for (Int& v : head.values) v = sigmoid(v);
+  const int w = info.width, h = info.height, cw = (w + 1) / 2, ch = (h + 1) / 2;
+  const auto full = [&](int first, int x, int y) {
+    return shuffle ? head.at(first + x % 2 + 2 * (y % 2), y / 2, x / 2) : head.at(first, y, x);
+  };
+  PlainPicture out;
+  out.texture.resize(3);
+  const int bits = bit_depth(info.texture);
+  for (int y = 0; y < h; ++y)
+    for (int x = 0; x < w; ++x) out.texture[0].push_back(to_sample(full(0, x, y), bits));
+  for (int p = 1; p < 3; ++p)
+    for (int y = 0; y < ch; ++y)
+      for (int x = 0; x < cw; ++x) {
+        Int v = 0;
+        if (shuffle)
+          v = head.at(3 + p, y, x);
+        else
+          v = (head.at(p, 2 * y, 2 * x) + head.at(p, 2 * y, 2 * x + 1) +
+               head.at(p, 2 * y + 1, 2 * x) + head.at(p, 2 * y + 1, 2 * x + 1) + 2) >>
+              2;
+        out.texture[p].push_back(to_sample(v, bits));
+      }
+  if (info.depth != SampleFormat::none)
+    for (int y = 0; y < h; ++y)
+      for (int x = 0; x < w; ++x)
+        out.depth.push_back(to_sample(full(shuffle ? 6 : 3, x, y), bit_depth(info.depth)));
+  return out;
+}
+
+}  // namespace mvinr::testutil

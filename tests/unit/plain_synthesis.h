@@ -1,0 +1,19 @@
+// docs/bitstream.md chapter 5 written down a second time, without plans, packing or kernels: 64-bit
+// integers, one sample after the other. The decoder must give the same samples.
+#pragma once
+
+#include <vector>
+
+#include "format/coded_model.h"
+#include "mvinr/stream.h"
+
+namespace mvinr::testutil {
+
+struct PlainPicture {
+  std::vector<std::vector<int>> texture;  // Y, U, V: rows without padding
+  std::vector<int> depth;                 // empty if the view has none
+};
+
+PlainPicture plain_render(const CodedModel& model, const ViewInfo& info, int frame, int view);
+
+}  // namespace mvinr::testutil

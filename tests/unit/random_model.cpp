@@ -1,0 +1,202 @@
+#include "random_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+
+#include "format/access_unit.h"
+#include "format/model_units.h"
+
+namespace mvinr::testutil {
+namespace {
+
+class Random {
+ public:
+  explicit Random(uint32_t seed) : engine_(seed) {}
+  // The standard's distributions differ between libraries; this does not.
+  int uniform(int low, int high) { return low + int(engine_() % uint32_t(high - low + 1)); }
+  int bell(int most) { return (uniform(-most, most) + uniform(-most, most)) / 2; }
+
+ private:
+  std::mt19937 engine_;
+};
+
+// The step index nearest to a step width.
+int step_for(double width) {
+  return std::clamp(int(std::lround((std::log2(width) + 1) * 8)), -128, 127);
+}
+
+void fill_natural(const TensorSpec& spec, CodedTensor& tensor, Random& random) {
+  const bool head = spec.name.starts_with("head.");
+  if (spec.kind == TensorKind::weight) {
+    const double columns = double(spec.count()) / spec.rows();
+    for (int16_t& s : tensor.symbols) s = int16_t(random.bell(127));
+    for (int8_t& s : tensor.steps)
+      s = int8_t(step_for((head ? 0.15 : 1.7) / (52 * std::sqrt(columns))) + random.uniform(-2, 2));
+  } else if (spec.kind == TensorKind::bias) {
+    for (int16_t& s : tensor.symbols) s = int16_t(random.bell(64) + (head ? 128 : 0));
+    for (int8_t& s : tensor.steps) s = int8_t(step_for(1.0 / 256));
+  } else {
+    for (int16_t& s : tensor.symbols) s = int16_t(random.uniform(0, 3) ? random.bell(6) : 0);
+    for (int8_t& s : tensor.steps) s = int8_t(step_for(0.4) + random.uniform(-4, 4));
+  }
+}
+
+void fill_extreme(const TensorSpec& spec, CodedTensor& tensor, Random& random) {
+  const int limit = spec.kind == TensorKind::weight ? 127 : 2047;
+  const bool ends = random.uniform(0, 2) == 0;
+  for (int16_t& s : tensor.symbols)
+    s = int16_t(ends ? (random.uniform(0, 1) ? limit : -limit) : random.uniform(-limit, limit));
+  const bool wild = random.uniform(0, 1) == 0;
+  const int centre = spec.kind == TensorKind::weight ? -56 : -8;
+  for (int8_t& s : tensor.steps)
+    s = int8_t(wild ? random.uniform(-128, 127) : centre + random.uniform(-16, 40));
+}
+
+ModelConfig base_config(int width, int height, int frames, int views, bool depth) {
+  ModelConfig m;
+  m.canvas_width = uint16_t(width);
+  m.canvas_height = uint16_t(height);
+  m.frames = uint16_t(frames);
+  m.views = uint8_t(views);
+  m.depth = depth;
+  return m;
+}
+
+GridConfig grid(int stage, bool local, bool per_view, int time_steps, int channels,
+                GridCoding coding = GridCoding::context) {
+  return {.stage = uint8_t(stage),
+          .local = local,
+          .per_view = per_view,
+          .time_steps = uint16_t(time_steps),
+          .channels = uint16_t(channels),
+          .coding = coding};
+}
+
+}  // namespace
+
+CodedModel random_coded_model(const ModelConfig& config, uint32_t seed, Content content) {
+  Random random(seed);
+  CodedModel model = empty_model(config);
+  const std::vector<TensorSpec> specs = tensor_specs(config);
+  for (size_t i = 0; i < specs.size(); ++i) {
+    CodedTensor& tensor = model.tensors[i];
+    tensor.symbols.resize(size_t(specs[i].count()));
+    tensor.steps.resize(size_t(specs[i].step_count()));
+    if (content == Content::natural)
+      fill_natural(specs[i], tensor, random);
+    else
+      fill_extreme(specs[i], tensor, random);
+    // The format gives a tensor without symbols the step 0.
+    if (std::all_of(tensor.symbols.begin(), tensor.symbols.end(), [](int s) { return s == 0; }))
+      tensor.symbols[0] = 1;
+  }
+  for (int v = 0; v < config.views; ++v) {
+    ViewReference& reference = model.references[size_t(v)];
+    reference.view = int8_t(random.uniform(-1, v - 1));
+    if (reference.view < 0) continue;
+    for (size_t g = 0; g < config.grids.size(); ++g) {
+      if (!config.grids[g].per_view || config.grids[g].coding != GridCoding::context) continue;
+      reference.dx[g] = int8_t(random.uniform(-2, 2));
+      reference.dy[g] = int8_t(random.uniform(-1, 1));
+    }
+  }
+  return model;
+}
+
+SequenceInfo sequence_for(const ModelConfig& config) {
+  constexpr SampleFormat kDepths[] = {SampleFormat::gray_16, SampleFormat::gray_8,
+                                      SampleFormat::gray_10};
+  SequenceInfo sequence;
+  for (int v = 0; v < config.views; ++v) {
+    ViewInfo view;
+    view.width = config.canvas_width - v % 8;  // odd sizes, and rows and columns that are cropped
+    view.height = config.canvas_height - 3 * v % 11;
+    view.texture = v % 2 == 0 ? SampleFormat::yuv420_8 : SampleFormat::yuv420_10;
+    if (config.depth) view.depth = kDepths[v % 3];
+    sequence.views.push_back(view);
+  }
+  return sequence;
+}
+
+std::vector<std::byte> access_unit_of(const CodedModel& model, const SequenceInfo& sequence) {
+  const auto units = encode_model(model);
+  Header header;
+  header.sequence = sequence;
+  header.frames = model.config.frames;
+  header.model = model.config;
+  const auto check = [](bool ok, const Error& error) {
+    if (ok) return;
+    std::fprintf(stderr, "access_unit_of: %s\n", error.message.c_str());
+    std::abort();
+  };
+  check(units.has_value(), units ? Error{} : units.error());
+  auto bytes = write_access_unit(header, *units);
+  check(bytes.has_value(), bytes ? Error{} : bytes.error());
+  return std::move(*bytes);
+}
+
+std::vector<NamedConfig> test_configs() {
+  std::vector<NamedConfig> configs;
+  {  // The order of the real-time profiles: every kind of grid, with and without norm and bias.
+    ModelConfig m = base_config(48, 40, 5, 3, true);
+    m.stem_channels = 12;
+    m.stages = {{.scale = 2, .channels = 10, .depth = 1, .expansion = 3},
+                {.scale = 2, .channels = 7, .depth = 2, .expansion = 2, .norm = false}};
+    m.grids = {grid(0, false, false, 3, 3),
+               grid(0, false, true, 2, 2),
+               grid(1, true, false, 5, 2),
+               grid(1, false, true, 1, 2),
+               grid(2, true, true, 2, 1, GridCoding::factorised),
+               grid(2, false, true, 1, 1)};
+    configs.push_back({"reduce_first_shuffle420", m});
+  }
+  {  // Static everywhere, texture only, one view; a plane narrower than a group of positions.
+    ModelConfig m = base_config(30, 20, 2, 1, false);
+    m.stem_channels = 5;
+    m.stages = {
+        {.scale = 5, .channels = 6, .depth = 1, .expansion = 4, .norm = false, .bias = false}};
+    m.grids = {grid(0, false, true, 1, 2), grid(1, false, false, 1, 1)};
+    configs.push_back({"static_texture", m});
+  }
+  {  // A stage without blocks, a scale of 1, wide layers with one step per row.
+    ModelConfig m = base_config(64, 32, 4, 2, true);
+    m.stem_channels = 66;
+    m.stages = {{.scale = 4, .channels = 33, .depth = 1, .expansion = 2},
+                {.scale = 1, .channels = 16, .depth = 0},
+                {.scale = 2, .channels = 16, .depth = 2, .expansion = 4, .norm = false}};
+    m.grids = {grid(0, false, false, 2, 4), grid(0, false, true, 4, 2), grid(2, false, true, 2, 1),
+               grid(3, false, true, 1, 1)};
+    configs.push_back({"wide_reduce_first", m});
+  }
+  {  // HiNeRV's order: first blocks without residual, no biases, sigmoid head at full size.
+    ModelConfig m = base_config(36, 24, 4, 2, true);
+    m.order = StageOrder::hinerv;
+    m.head = HeadKind::full444;
+    m.stem_channels = 12;
+    m.stages = {
+        {.scale = 3, .channels = 12, .depth = 2, .expansion = 4, .norm = true, .bias = false},
+        {.scale = 2, .channels = 6, .depth = 2, .expansion = 3, .norm = true, .bias = false}};
+    m.grids = {grid(0, false, true, 2, 4), grid(0, false, true, 1, 8), grid(1, true, true, 4, 2),
+               grid(1, true, true, 2, 3), grid(2, true, true, 4, 1)};
+    configs.push_back({"hinerv_full444", m});
+  }
+  {  // The other two pairs of order and head.
+    ModelConfig m = base_config(40, 24, 3, 2, false);
+    m.order = StageOrder::hinerv;
+    m.stem_channels = 9;
+    m.stages = {{.scale = 2, .channels = 5, .depth = 1, .expansion = 2},
+                {.scale = 2, .channels = 5, .depth = 1, .expansion = 3, .norm = false}};
+    m.grids = {grid(0, false, false, 3, 2), grid(1, false, true, 1, 1), grid(2, true, false, 1, 2)};
+    configs.push_back({"hinerv_shuffle420", m});
+    m.order = StageOrder::reduce_first;
+    m.head = HeadKind::full444;
+    m.depth = true;
+    configs.push_back({"reduce_first_full444", m});
+  }
+  return configs;
+}
+
+}  // namespace mvinr::testutil
