@@ -8,6 +8,10 @@
 
 #include "kernels/kernels.h"
 
+// GCC judges by size what to inline; the kernels' vectors must not travel through memory.
+#define MVINR_INLINE [[gnu::always_inline]] inline
+#define MVINR_INLINE_LAMBDA __attribute__((always_inline))
+
 namespace mvinr {
 namespace {
 
