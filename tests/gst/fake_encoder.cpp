@@ -1,0 +1,166 @@
+#include "fake_encoder.h"
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <mutex>
+#include <thread>
+
+namespace mvinr {
+namespace {
+
+std::mutex mutex;
+fake::Log the_log;
+fake::Behaviour the_behaviour;
+
+Error error(ErrorCode code, const std::string& message) { return {code, message}; }
+
+class FakeEncoder final : public Encoder {
+ public:
+  FakeEncoder(const SequenceInfo& sequence, const EncoderOptions& options)
+      : sequence_(sequence), options_(options) {
+    const std::lock_guard lock(mutex);
+    the_log.sequences.push_back(sequence);
+    the_log.options.push_back(options);
+    ++the_log.alive;
+    reset();
+  }
+  ~FakeEncoder() override {
+    const std::lock_guard lock(mutex);
+    --the_log.alive;
+  }
+
+  Status add(const PictureId& id, const Picture& picture) override {
+    const ViewInfo& view = sequence_.views.at(size_t(id.view));
+    const SampleFormat format = id.component == Component::texture ? view.texture : view.depth;
+    if (picture.format != format || picture.width != view.width || picture.height != view.height)
+      return error(ErrorCode::invalid_argument, "picture does not fit its view");
+    int sample = 0;
+    std::memcpy(&sample, picture.data[0], size_t(bytes_per_sample(format)));
+    // Every row must be readable, and the last one must hold what the first one holds.
+    int last = 0;
+    std::memcpy(&last, picture.data[0] + (view.height - 1) * picture.stride[0],
+                size_t(bytes_per_sample(format)));
+    if (last != sample) return error(ErrorCode::invalid_argument, "stride is wrong");
+    samples_.at((size_t(id.frame) * sequence_.views.size() + size_t(id.view)) * 2 +
+                size_t(id.component)) = sample;
+    return ok();
+  }
+
+  Result<EncodedGop> encode_gop(int frames, std::stop_token stop) override {
+    using Clock = std::chrono::steady_clock;
+    const Clock::time_point start = Clock::now();
+    fake::Behaviour behaviour;
+    {
+      const std::lock_guard lock(mutex);
+      behaviour = the_behaviour;
+      ++the_log.training;
+    }
+    if (behaviour.in_training) behaviour.in_training();
+    double seconds = 0;
+    const int steps = 10;
+    for (int step = 0; step <= steps && !stop.stop_requested(); ++step) {
+      options_.on_progress({.step = step,
+                            .steps = steps,
+                            .psnr = 20.0 + step,
+                            .bits = 1e4,
+                            .seconds = seconds,
+                            .seconds_left = behaviour.seconds - seconds,
+                            .phase = "float"});
+      while (seconds < behaviour.seconds * step / steps && !stop.stop_requested()) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        seconds = std::chrono::duration<double>(Clock::now() - start).count();
+      }
+    }
+    const std::lock_guard lock(mutex);
+    --the_log.training;
+    if (stop.stop_requested()) {
+      reset();
+      return error(ErrorCode::cancelled, "cancelled");
+    }
+    EncodedGop gop;
+    gop.bytes.resize(fake::access_unit_bytes(lambda_, frames));
+    std::memcpy(gop.bytes.data(), "MVNR", 4);
+    gop.stats = {.first_frame = first_frame_,
+                 .frames = frames,
+                 .bytes = gop.bytes.size(),
+                 .estimated_bits = 8.0 * double(gop.bytes.size()) - 1,
+                 .train_seconds = seconds,
+                 .verify_seconds = 0.25,
+                 .steps = steps,
+                 .profile = options_.profile == "auto" ? "xs" : options_.profile};
+    bool depth = false;
+    for (const ViewInfo& view : sequence_.views) depth |= view.depth != SampleFormat::none;
+    gop.stats.texture.assign(sequence_.views.size(), {fake::kPsnrY, 40, 41});
+    if (depth) gop.stats.depth.assign(sequence_.views.size(), {35, 0, 0});
+    gop.stats.mean_texture_psnr = fake::kPsnrY;
+    gop.stats.mean_depth_psnr = depth ? 35 : 0;
+    samples_.resize(size_t(frames) * sequence_.views.size() * 2);
+    the_log.gops.push_back({frames, lambda_, time_budget_, samples_});
+    first_frame_ += uint64_t(frames);
+    reset();
+    return gop;
+  }
+
+  void reset() override {
+    samples_.assign(size_t(options_.gop_frames) * sequence_.views.size() * 2, -1);
+  }
+  Status set_lambda(double lambda) override {
+    lambda_ = lambda;
+    return ok();
+  }
+  Status set_time_budget(double seconds) override {
+    time_budget_ = seconds;
+    return ok();
+  }
+
+ private:
+  SequenceInfo sequence_;
+  EncoderOptions options_;
+  std::vector<int> samples_;
+  double lambda_ = 0, time_budget_ = 0;
+  uint64_t first_frame_ = 0;
+};
+
+}  // namespace
+
+std::vector<std::string> profile_names() { return {"auto", "xxs", "xs", "s"}; }
+
+Result<std::unique_ptr<Encoder>> Encoder::create(const SequenceInfo& sequence,
+                                                 const EncoderOptions& options) {
+  if (options.mode == Mode::hybrid)
+    return error(ErrorCode::unsupported, "mode hybrid is not in this build");
+  if (options.device != "auto" && options.device != "cpu")
+    return error(ErrorCode::no_device, "there is no device " + options.device);
+  uint64_t needed = 0;
+  for (const ViewInfo& view : sequence.views)
+    needed += uint64_t(view.width) * uint64_t(view.height) * fake::kBytesPerSample;
+  if (options.max_memory > 0 && options.max_memory < needed)
+    return error(ErrorCode::limit_exceeded,
+                 "a GOP needs " + std::to_string(needed) + " bytes of memory");
+  return std::unique_ptr<Encoder>(std::make_unique<FakeEncoder>(sequence, options));
+}
+
+namespace fake {
+
+Log log() {
+  const std::lock_guard lock(mutex);
+  return the_log;
+}
+void set_behaviour(const Behaviour& behaviour) {
+  const std::lock_guard lock(mutex);
+  the_behaviour = behaviour;
+}
+void reset() {
+  const std::lock_guard lock(mutex);
+  const int alive = the_log.alive;
+  the_log = {};
+  the_log.alive = alive;
+  the_behaviour = {};
+}
+size_t access_unit_bytes(double lambda, int frames) {
+  return size_t(50 * frames * std::pow(lambda, -0.6)) + 16;
+}
+
+}  // namespace fake
+}  // namespace mvinr

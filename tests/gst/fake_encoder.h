@@ -1,0 +1,43 @@
+// An Encoder without LibTorch for the tests of mvinrenc: fake_encoder.cpp defines Encoder::create
+// and profile_names, and is linked in place of libmvinr-encoder.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "mvinr/encoder.h"
+
+namespace mvinr::fake {
+
+/// What encode_gop was given.
+struct Gop {
+  int frames = 0;
+  double lambda = 0, time_budget = 0;
+  /// Index (frame * views + view) * 2 + component: the picture's first sample, -1 if not added.
+  std::vector<int> samples;
+};
+
+struct Log {
+  std::vector<SequenceInfo> sequences;
+  std::vector<EncoderOptions> options;
+  std::vector<Gop> gops;  // finished ones
+  int training = 0;       // encode_gop calls that run now
+  int alive = 0;          // encoders that exist
+};
+Log log();
+
+/// Lasts until reset(). `seconds`: how long a GOP trains. `in_training` runs in encode_gop.
+struct Behaviour {
+  double seconds = 0;
+  std::function<void()> in_training;
+};
+void set_behaviour(const Behaviour& behaviour);
+void reset();
+
+/// Size in bytes of an access unit: the fake obeys R = a * lambda^-0.6.
+size_t access_unit_bytes(double lambda, int frames);
+
+constexpr double kPsnrY = 31.5;
+constexpr uint64_t kBytesPerSample = 1000;  // of memory: max_memory below that is refused
+
+}  // namespace mvinr::fake
