@@ -30,8 +30,8 @@ double Histogram::cost(Shape shape, int max_symbol, int scale) const {
 int Histogram::best_scale(Shape shape, int max_symbol) const {
   if (total_ == 0 || max_ == 0) return 0;
   // The cost is unimodal in the scale: descend from the maximum likelihood of the continuous law.
-  const double mean = static_cast<double>(magnitude_) / static_cast<double>(total_);
-  int best = std::clamp(static_cast<int>(std::lround(8 * (std::log2(mean) + 4))), 0, kScales - 1);
+  int best = std::clamp(static_cast<int>(std::lround(8 * (std::log2(mean_magnitude()) + 4))), 0,
+                        kScales - 1);
   double least = cost(shape, max_symbol, best);
   for (const int direction : {-1, 1}) {
     for (int s = best + direction; s >= 0 && s < kScales; s += direction) {

@@ -16,6 +16,9 @@ class Histogram {
  public:
   explicit Histogram(std::span<const int16_t> symbols);
   int max_symbol() const { return max_; }  // largest magnitude that occurs
+  double mean_magnitude() const {
+    return total_ == 0 ? 0 : static_cast<double>(magnitude_) / static_cast<double>(total_);
+  }
   /// Bits of the symbols under a zero-mean distribution over [-max_symbol, max_symbol].
   double cost(Shape shape, int max_symbol, int scale) const;
   /// The scale with the least cost.

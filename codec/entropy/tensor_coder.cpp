@@ -1,17 +1,30 @@
 #include "entropy/tensor_coder.h"
 
+#include <cmath>
+
 #include "entropy/side_info.h"
 
 namespace mvinr {
 namespace {
 
+constexpr int kOffsetUnit = 4;  // scale indices
+constexpr int kOffsetBits = 5;
+constexpr int kLowestOffset = -16;
+
 /// What the decoder learns before the symbols.
 struct TensorModel {
   int max_symbol = 0;
   Shape shape = Shape::laplace;
-  bool row_scales = false;
   std::vector<int> steps;
-  std::vector<int> scales;  // 1, or one per row
+  // The scale of a symbol is that of the tensor plus, in half octaves, offsets of its row and its
+  // column (where the tensor has them: a finer grain costs more in the lists than it saves).
+  int scale = 0;
+  bool has_rows = false, has_columns = false;
+  std::vector<int> rows, columns;
+  int scale_at(size_t row, size_t column) const {
+    const int offset = (has_rows ? rows[row] : 0) + (has_columns ? columns[column] : 0);
+    return std::clamp(scale + kOffsetUnit * offset, 0, kScales - 1);
+  }
 };
 
 template <class Coder, class Symbol>
@@ -27,19 +40,62 @@ void code(Coder& coder, const TensorLayout& layout, TensorModel& model, std::spa
   }
   code_list(coder, model.steps, -128, 8);
   coder.bits(model.shape, 1);
-  if (layout.rows > 1) coder.bits(model.row_scales, 1);
-  if constexpr (Coder::kReads)
-    model.scales.resize(model.row_scales ? static_cast<size_t>(layout.rows) : 1);
-  code_list(coder, model.scales, 0, kScaleBits);
-  if (coder.failed() || std::ranges::max(model.scales) >= kScales) return coder.fail();
+  coder.bits(model.scale, kScaleBits);
+  if (model.scale >= kScales) return coder.fail();
+  const size_t rows = static_cast<size_t>(layout.rows);
   const size_t columns = static_cast<size_t>(layout.columns);
-  for (size_t row = 0; row < static_cast<size_t>(layout.rows); ++row) {
-    const int scale = model.scales[model.row_scales ? row : 0];
-    const Distribution distribution(model.shape, model.max_symbol, 0, scale);
-    for (Symbol& symbol : symbols.subspan(row * columns, columns))
-      coder.symbol(distribution, symbol);
+  if (rows > 1) {
+    coder.bits(model.has_rows, 1);
+    coder.bits(model.has_columns, 1);
+  }
+  if constexpr (Coder::kReads) {
+    model.rows.resize(model.has_rows ? rows : 0);
+    model.columns.resize(model.has_columns ? columns : 0);
+  }
+  code_list(coder, model.rows, kLowestOffset, kOffsetBits);
+  code_list(coder, model.columns, kLowestOffset, kOffsetBits);
+  if (coder.failed()) return;
+  for (size_t row = 0; row < rows; ++row) {
+    for (size_t column = 0; column < columns; ++column)
+      coder.symbol(Distribution(model.shape, model.max_symbol, 0, model.scale_at(row, column)),
+                   symbols[row * columns + column]);
     if (coder.failed()) return;
   }
+}
+
+/// Offset in half octaves that brings magnitudes of this mean to 1.
+int offset_of(double mean) {
+  const double octaves = std::log2(std::max(mean, 1e-4));
+  return std::clamp(static_cast<int>(std::lround(8 * octaves / kOffsetUnit)), kLowestOffset,
+                    kLowestOffset + (1 << kOffsetBits) - 1);
+}
+
+/// Offsets of rows and columns by maximum likelihood, each given the other.
+void fit_offsets(const TensorLayout& layout, std::span<const int16_t> symbols, double mean,
+                 TensorModel& model) {
+  const size_t rows = static_cast<size_t>(layout.rows);
+  const size_t columns = static_cast<size_t>(layout.columns);
+  auto factor = [](int offset) { return std::exp2(offset * kOffsetUnit / 8.0); };
+  model.rows.assign(rows, 0);
+  model.columns.assign(columns, 0);
+  for (int pass = 0; pass < (model.has_rows && model.has_columns ? 2 : 1); ++pass) {
+    std::vector<double> row_sum(rows), column_sum(columns);
+    if (model.has_columns) {
+      for (size_t r = 0; r < rows; ++r)
+        for (size_t c = 0; c < columns; ++c)
+          column_sum[c] += std::abs(symbols[r * columns + c]) / factor(model.rows[r]);
+      for (size_t c = 0; c < columns; ++c)
+        model.columns[c] = offset_of(column_sum[c] / (static_cast<double>(rows) * mean));
+    }
+    if (model.has_rows)
+      for (size_t r = 0; r < rows; ++r) {
+        for (size_t c = 0; c < columns; ++c)
+          row_sum[r] += std::abs(symbols[r * columns + c]) / factor(model.columns[c]);
+        model.rows[r] = offset_of(row_sum[r] / (static_cast<double>(columns) * mean));
+      }
+  }
+  if (!model.has_rows) model.rows.clear();
+  if (!model.has_columns) model.columns.clear();
 }
 
 /// The cheapest model; false if the data do not fit the layout.
@@ -54,29 +110,29 @@ bool choose(const TensorLayout& layout, std::span<const int16_t> symbols,
   best.steps.assign(steps.begin(), steps.end());
   if (best.max_symbol == 0) return true;
   double least = 0;
-  for (const Shape shape : {Shape::laplace, Shape::gaussian}) {
-    TensorModel model = best;
+  auto consider = [&](Shape shape, int axes) {
+    TensorModel model;
+    model.max_symbol = best.max_symbol;
+    model.steps = best.steps;
     model.shape = shape;
-    auto keep_if_better = [&] {
+    model.has_rows = (axes & 1) != 0;
+    model.has_columns = (axes & 2) != 0;
+    const int scale = all.best_scale(shape, model.max_symbol);
+    fit_offsets(layout, symbols, all.mean_magnitude(), model);
+    // Offsets make the tensor's own scale a little smaller.
+    for (const int lower : {0, 2, 4}) {
+      model.scale = std::max(scale - lower, 0);
       CostCounter cost;
       code(cost, layout, model, symbols);
-      if (least > 0 && cost.total() >= least) return;
-      least = cost.total();
-      best = model;
-    };
-    model.row_scales = false;
-    model.scales = {all.best_scale(shape, model.max_symbol)};
-    keep_if_better();
-    if (layout.rows == 1) continue;
-    model.row_scales = true;
-    model.scales.clear();
-    for (size_t row = 0; row < static_cast<size_t>(layout.rows); ++row) {
-      const size_t columns = static_cast<size_t>(layout.columns);
-      const Histogram histogram(symbols.subspan(row * columns, columns));
-      model.scales.push_back(histogram.best_scale(shape, model.max_symbol));
+      if (least == 0 || cost.total() < least) {
+        least = cost.total();
+        best = model;
+      }
+      if (axes == 0) break;
     }
-    keep_if_better();
-  }
+  };
+  for (const Shape shape : {Shape::laplace, Shape::gaussian})
+    for (int axes = 0; axes < (layout.rows > 1 ? 4 : 1); ++axes) consider(shape, axes);
   return true;
 }
 
