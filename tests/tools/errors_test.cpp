@@ -13,6 +13,8 @@ struct Case {
   const char* message;  // part of stderr
 };
 
+void PrintTo(const Case& c, std::ostream* out) { *out << c.command; }
+
 class BadInput : public testing::TestWithParam<Case> {};
 
 TEST_P(BadInput, IsNamedInTheMessage) {
