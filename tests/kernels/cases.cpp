@@ -1,5 +1,6 @@
 #include "cases.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <random>
@@ -12,23 +13,28 @@ namespace {
 constexpr size_t kGuard = 256;
 constexpr uint8_t kGuardByte = 0xA5;
 
-/// Memory of exactly `size` bytes at a 64-byte boundary between guards. The page behind the guard
-/// is not special: reads behind the end are AddressSanitizer's business (size + guard is exact).
+enum class Tail { guard, none };
+
+/// `size` bytes at a 64-byte boundary behind guard bytes. With Tail::none the allocation ends
+/// there, so that AddressSanitizer sees every read behind the end; with Tail::guard more guard
+/// bytes follow, so that writes are seen without it too.
 struct Buffer {
-  explicit Buffer(size_t size) : size(size) {
-    memory = static_cast<uint8_t*>(std::aligned_alloc(64, (size + 2 * kGuard + 63) / 64 * 64));
-    std::memset(memory, kGuardByte, size + 2 * kGuard);
+  Buffer(size_t size, Tail tail) : size(size), tail(tail == Tail::guard ? kGuard : 0) {
+    void* p = nullptr;
+    if (posix_memalign(&p, 64, kGuard + size + this->tail) != 0) std::abort();
+    memory = static_cast<uint8_t*>(p);
+    std::memset(memory, kGuardByte, kGuard + size + this->tail);
   }
   ~Buffer() { std::free(memory); }
   Buffer(const Buffer&) = delete;
   uint8_t* data() const { return memory + kGuard; }
   bool guards_hold() const {
-    for (size_t i = 0; i < kGuard; ++i) {
-      if (memory[i] != kGuardByte || data()[size + i] != kGuardByte) return false;
-    }
-    return true;
+    return std::all_of(memory, data(), is_guard) &&
+           std::all_of(data() + size, data() + size + tail, is_guard);
   }
-  size_t size;
+  static bool is_guard(uint8_t byte) { return byte == kGuardByte; }
+
+  size_t size, tail;
   uint8_t* memory;
 };
 
@@ -165,9 +171,9 @@ Operands::Data::Data(const Case& spec)
       out_width(c.width * (is_upsample(c.operation) ? c.scale : 1)),
       in_plane(plane_stride(c.height, c.width)),
       out_plane(plane_stride(out_height, out_width)),
-      input(bytes(c.inputs, c.height, c.width, is_pointwise8(c.operation))),
-      output(output_bytes(c)),
-      initial(output.size) {
+      input(bytes(c.inputs, c.height, c.width, is_pointwise8(c.operation)), Tail::none),
+      output(output_bytes(c), Tail::guard),
+      initial(output.size, Tail::none) {
   Random random(c.seed, c.fill);
   if (is_pointwise8(c.operation)) {
     for (size_t i = 0; i < input.size; ++i) {
@@ -195,7 +201,7 @@ Operands::Data::Data(const Case& spec)
   const int columns = c.operation == Operation::depthwise ? 9 : c.inputs;
   if (is_pointwise8(c.operation)) {
     const int padded = (columns + 3) / 4 * 4;
-    weight = std::make_unique<Buffer>(static_cast<size_t>(rows) * padded);
+    weight = std::make_unique<Buffer>(static_cast<size_t>(rows) * padded, Tail::none);
     for (int r = 0; r < rows; ++r) {
       int sum = 0;
       for (int k = 0; k < padded; ++k) {
@@ -209,7 +215,7 @@ Operands::Data::Data(const Case& spec)
     }
   } else {
     const int padded = c.operation == Operation::depthwise ? 9 : (columns + 1) / 2 * 2;
-    weight = std::make_unique<Buffer>(static_cast<size_t>(rows) * padded * 2);
+    weight = std::make_unique<Buffer>(static_cast<size_t>(rows) * padded * 2, Tail::none);
     auto* values = reinterpret_cast<int16_t*>(weight->data());
     for (int i = 0; i < rows * padded; ++i) {
       values[i] = i % padded < columns ? static_cast<int16_t>(random.value(-128, 127, 60)) : 0;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 
 #include "cases.h"
@@ -175,6 +176,42 @@ TEST(Kernels, EqualTheReferenceForEveryValueOfTheGelu) {
     }
     EXPECT_EQ(*std::min_element(expected.begin(), expected.end()), 0);
     EXPECT_EQ(*std::max_element(expected.begin(), expected.end()), 255);
+  }
+}
+
+// V just below a power of four: where a conversion to float would round up to the next exponent.
+TEST(Kernels, EqualTheReferenceWhereTheVarianceIsJustBelowAPowerOfFour) {
+  constexpr int kWidth = 96;
+  std::vector<int16_t> in(bytes_for_plane16(4, 1, kWidth) / 2), out(in.size());
+  const Plane16 a = plane16_at(in.data(), 4, 1, kWidth), b = plane16_at(out.data(), 4, 1, kWidth);
+  std::mt19937 random(11);
+  int found = 0;
+  for (int attempt = 0; attempt < 10'000'000 && found < kWidth; ++attempt) {
+    const int64_t power = found % 2 == 0 ? int64_t{1} << 30 : int64_t{1} << 28;
+    const int range = found % 2 == 0 ? 30000 : 15000;
+    const int x = static_cast<int>(random() % range), y = -static_cast<int>(random() % range);
+    const int rest = -x - y;  // the other two: rest / 2 + t and rest / 2 - t
+    const double t2 =
+        (2.0 * static_cast<double>(power) - 1.0 * x * x - 1.0 * y * y - 0.5 * rest * rest) / 2;
+    if (t2 <= 0 || t2 > 1e9) continue;
+    const int t = static_cast<int>(std::sqrt(t2)), z = rest / 2 + t, w = rest - z;
+    const int64_t v =
+        1 + ((int64_t{x} * x + int64_t{y} * y) >> 1) + ((int64_t{z} * z + int64_t{w} * w) >> 1);
+    if (v >= power || v < power - power / (1 << 25) || z > 32767 || w < -32768) continue;
+    const int values[4] = {x, y, z, w};
+    for (int c = 0; c < 4; ++c) a.data[c * a.plane + found] = static_cast<int16_t>(values[c]);
+    ++found;
+  }
+  ASSERT_EQ(found, kWidth);
+  std::vector<int16_t> expected;
+  for (const Kernels* set : available_kernel_sets()) {
+    set->norm_to_plane(a, b, 0, kWidth);
+    std::vector<int16_t> result;
+    for (int c = 0; c < 4; ++c) {
+      result.insert(result.end(), b.data + c * b.plane, b.data + c * b.plane + kWidth);
+    }
+    if (expected.empty()) expected = result;
+    EXPECT_TRUE(result == expected) << set->name;
   }
 }
 
