@@ -52,6 +52,28 @@ GridView grid_view(const CodedModel& model, int grid, int view) {
           grid_height(model.config, g), grid_width(model.config, g)};
 }
 
+struct Neighbours {
+  GridView below, reference;
+  GridNeighbours all;  // points to the two
+};
+
+/// What the contexts of a grid of a view (or of a shared grid: -1) look at. False if the reference
+/// view has no symbols.
+bool find_neighbours(const CodedModel& model, int g, int view, Neighbours& n) {
+  if (const int below = grid_below(model.config, g); below >= 0) {
+    n.below = grid_view(model, below, view);
+    n.all.below = &n.below;
+  }
+  if (view < 0) return true;
+  const ViewReference& reference = model.references[static_cast<size_t>(view)];
+  if (reference.view < 0) return true;
+  n.reference = grid_view(model, g, reference.view);
+  n.all.reference = &n.reference;
+  n.all.dx = reference.dx[static_cast<size_t>(g)];
+  n.all.dy = reference.dy[static_cast<size_t>(g)];
+  return model.tensors[grid_tensor(model, g, reference.view)].symbols.size() == n.reference.count();
+}
+
 TensorLayout layout_of(const TensorSpec& spec) {
   const int rows = spec.kind == TensorKind::weight ? spec.dims[0] : 1;
   return {.rows = rows,
@@ -148,27 +170,13 @@ class UnitCoder {
   Status one_grid(int g, int view) {
     const ModelConfig& config = model_.config;
     const bool context = uses_context(config.grids[static_cast<size_t>(g)]);
-    GridNeighbours neighbours;
-    GridView below, other;
-    const int below_index = grid_below(config, g);
-    if (context && below_index >= 0) {
-      below = grid_view(model_, below_index, view);
-      neighbours.below = &below;
-    }
-    const int other_view = view < 0 ? -1 : model_.references[static_cast<size_t>(view)].view;
-    if (context && other_view >= 0) {
-      other = grid_view(model_, g, other_view);
-      if (model_.tensors[grid_tensor(model_, g, other_view)].symbols.size() != other.count())
-        return Error{ErrorCode::invalid_argument,
-                     "view " + std::to_string(view) + " refers to view " +
-                         std::to_string(other_view) + ", which is not there"};
-      neighbours.reference = &other;
-      neighbours.dx = model_.references[static_cast<size_t>(view)].dx[static_cast<size_t>(g)];
-      neighbours.dy = model_.references[static_cast<size_t>(view)].dy[static_cast<size_t>(g)];
-    }
+    Neighbours neighbours;
+    if (context && !find_neighbours(model_, g, view, neighbours))
+      return Error{ErrorCode::invalid_argument,
+                   "view " + std::to_string(view) + " refers to a view that is not there"};
     const GridView grid = grid_view(model_, g, view);
     code_grid(coder_, grid, model_.tensors[grid_tensor(model_, g, view)],
-              context ? &model_.context_models[static_cast<size_t>(g)] : nullptr, neighbours);
+              context ? &model_.context_models[static_cast<size_t>(g)] : nullptr, neighbours.all);
     std::string name = "grid" + std::to_string(g);
     if (view >= 0) name += ".view" + std::to_string(view);
     return account(std::move(name), view < 0 ? UnitType::shared : UnitType::view, view,
@@ -258,6 +266,59 @@ Result<std::vector<UnitPayload>> encode_model(const CodedModel& model,
   if (model.tensors.size() > shared)
     for (int view = 0; view < model.config.views; ++view) MVINR_TRY(add(UnitType::view, view));
   return units;
+}
+
+void refine_context_models(CodedModel& model, int64_t max_symbols) {
+  const int grids = static_cast<int>(model.config.grids.size());
+  for (int g = 0; g < grids; ++g) {
+    const GridConfig& grid = model.config.grids[static_cast<size_t>(g)];
+    if (!uses_context(grid)) continue;
+    ContextModel& best = model.context_models[static_cast<size_t>(g)];
+    const int64_t count = static_cast<int64_t>(grid_view(model, g, grid.per_view ? 0 : -1).count());
+    const int views = grid.per_view ? model.config.views : 1;
+    const int stride = std::clamp<int>(
+        static_cast<int>(views * count / std::max<int64_t>(max_symbols, 1)), 1, views);
+    auto cost = [&](const ContextModel& context) {
+      double bits = 0;
+      int used = 0;
+      for (int i = views - 1; i >= 0; i -= stride, ++used) {  // the last views have references
+        const int view = grid.per_view ? i : -1;
+        Neighbours n;
+        find_neighbours(model, g, view, n);
+        bits += grid_bits(grid_view(model, g, view),
+                          model.tensors[grid_tensor(model, g, view)].steps, &context, n.all);
+      }
+      return bits * views / used + context_model_bits(context);
+    };
+    const int exact[kContextParts] = {};
+    best = coarsen(best, exact);
+    double least = cost(best);
+    auto consider = [&](const ContextModel& candidate) {
+      const double bits = cost(candidate);
+      if (bits >= least) return false;
+      least = bits;
+      best = candidate;
+      return true;
+    };
+    for (int i = 0; i < kContexts; ++i) {
+      ContextModel without = best;
+      for (auto& row : without.hidden_weight) row[i] = 0;
+      for (auto& row : without.skip_weight) row[i] = 0;
+      if (without != best) consider(without);
+    }
+    for (int h = 0; h < kContextHidden; ++h) {
+      ContextModel without = best;
+      for (auto& row : without.out_weight) row[h] = 0;
+      if (without != best) consider(coarsen(without, exact));
+    }
+    int shift[kContextParts] = {};
+    for (int& part : shift) {
+      int accepted = 0;
+      for (part = 1; part <= kMaxContextShift && part <= accepted + 2; ++part)
+        if (consider(coarsen(best, shift))) accepted = part;
+      part = accepted;
+    }
+  }
 }
 
 Status decode_network(Bytes payload, CodedModel& model, std::vector<TensorBits>* accounting) {

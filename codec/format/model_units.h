@@ -28,6 +28,11 @@ CodedModel empty_model(const ModelConfig& config);
 Result<std::vector<UnitPayload>> encode_model(const CodedModel& model,
                                               std::vector<TensorBits>* accounting = nullptr);
 
+/// Makes the context models cheaper where that saves more than it costs: drops contexts and hidden
+/// units and rounds weights, by the bits of model and grids together. It looks at a sample of the
+/// views, about `max_symbols` symbols per grid and trial, some 60 trials per grid.
+void refine_context_models(CodedModel& model, int64_t max_symbols = 1 << 16);
+
 /// Decode one payload each into a model made by empty_model: the network first, then the shared
 /// grids, then views. On error (`corrupt`) the tensors concerned stay empty.
 Status decode_network(Bytes payload, CodedModel& model,

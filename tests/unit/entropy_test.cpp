@@ -177,6 +177,15 @@ TEST(TensorCoder, ReadsBackRandomAndExtremeTensors) {
   }
 }
 
+TEST(TensorCoder, WritesTheWorkedExampleOfTheSpecification) {
+  RangeEncoder encoder;
+  write_tensor(encoder, {.rows = 1, .columns = 4}, std::vector<int16_t>{3, 0, -1, 2},
+               std::vector<int8_t>{-20});
+  const std::vector<std::byte> wanted{std::byte{0x6D}, std::byte{0x84}, std::byte{0xFD},
+                                      std::byte{0xCE}};
+  EXPECT_EQ(encoder.finish(), wanted);
+}
+
 TEST(TensorCoder, CostsAlmostNothingForZeros) {
   const TensorLayout layout{.rows = 64, .columns = 64, .steps = 64};
   RangeEncoder encoder;

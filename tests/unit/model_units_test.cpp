@@ -236,6 +236,34 @@ TEST(ModelUnits, SurviveDamage) {
   EXPECT_GT(errors, 700);
 }
 
+TEST(ModelUnits, RefineContextModelsToFewerBits) {
+  CodedModel model = some_model(small_config(), 6);
+  std::mt19937 random(7);
+  for (ContextModel& context : model.context_models)  // what training leaves in useless weights
+    for (auto& row : context.hidden_weight)
+      for (int16_t& w : row) w = static_cast<int16_t>(w + random() % 41 - 20);
+  auto bytes = [](const CodedModel& m) {
+    const auto units = encode_model(m);
+    size_t sum = 0;
+    if (units)
+      for (const UnitPayload& unit : *units) sum += unit.payload.size();
+    return sum;
+  };
+  CodedModel refined = model;
+  refine_context_models(refined);
+  EXPECT_LT(bytes(refined) + 200, bytes(model));
+  CodedModel sampled = model;  // one view stands for all
+  refine_context_models(sampled, 1);
+  EXPECT_LT(bytes(sampled) + 200, bytes(model));
+  CodedModel copy = empty_model(model.config);
+  const auto units = encode_model(refined);
+  ASSERT_TRUE(units);
+  ASSERT_TRUE(decode_all(*units, copy));
+  expect_equal(refined, copy);
+  for (size_t i = 0; i < model.tensors.size(); ++i)
+    EXPECT_EQ(copy.tensors[i].symbols, model.tensors[i].symbols);
+}
+
 TEST(ModelUnits, ReportWhatHistogramCodingWouldCost) {
   const CodedModel model = some_model(small_config(), 5);
   std::vector<TensorBits> accounting;
