@@ -27,8 +27,8 @@ namespace mvinr {
 
 inline constexpr int kPositionStep = 64;
 inline constexpr int kMaxInputs8 = 4096;  // of a Pointwise8; a Pointwise16 has no limit
-inline constexpr int kGeluZero = 11;   // zero point of the GELU output, Q6
-inline constexpr int kNormZero = 128;  // zero point of Packed8 from norm/quantise, Q5
+inline constexpr int kGeluZero = 11;      // zero point of the GELU output, Q6
+inline constexpr int kNormZero = 128;     // zero point of Packed8 from norm/quantise, Q5
 
 struct Plane16 {
   int16_t* data = nullptr;
@@ -52,7 +52,7 @@ struct Requant {
 /// Weights of a 1x1 layer on Packed8 input (unsigned bytes x signed bytes).
 struct Pointwise8 {
   int inputs = 0, outputs = 0;
-  const int8_t* weight = nullptr;     // [outputs][inputs rounded up to 4], rows 4-byte aligned, zero padded
+  const int8_t* weight = nullptr;     // [outputs][inputs rounded up to 4], 4-byte aligned, 0 padded
   const int32_t* acc_init = nullptr;  // [outputs]: -zero_point * sum of the row's weights
   const Requant* requant = nullptr;   // [outputs]
 };
