@@ -1,5 +1,10 @@
 // Every operation as a composition of LibTorch operations.
-#include <torch/torch.h>
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
 
 #include "train/ops/ops.h"
 
@@ -11,17 +16,18 @@ using torch::Tensor;
 constexpr double kPlaneMin = -32.0;  // int16 in Q10
 constexpr double kPlaneMax = 32767.0 / 1024.0;
 
-/// Value `quantised`, gradient of `value` times `mask` (all ones if undefined).
+/// Value `quantised`, gradient of `value` times `mask` (which broadcasts; an undefined tensor
+/// cannot pass through a Function).
 struct StraightThrough : public torch::autograd::Function<StraightThrough> {
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& value,
-                        const Tensor& quantised, const Tensor& mask) {
-    ctx->save_for_backward({mask});
+                        const Tensor& quantised, const std::optional<Tensor>& mask) {
+    ctx->save_for_backward({mask ? *mask : Tensor()});
     return quantised.clone();
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list grads) {
     const Tensor mask = ctx->get_saved_variables()[0];
-    return {mask.defined() ? grads[0] * mask : grads[0], Tensor(), Tensor()};
+    return {grads[0] * mask, Tensor(), Tensor()};
   }
 };
 
@@ -30,14 +36,14 @@ struct StraightThrough : public torch::autograd::Function<StraightThrough> {
 Tensor fake_quantise(const Tensor& value, double scale, double low, double high,
                      double offset = 0) {
   const Tensor v = value.detach();
-  const Tensor rounded = torch::floor(v * scale + 0.5) + offset;
+  const Tensor rounded = at::floor(v * scale + 0.5) + offset;
   const Tensor quantised = (rounded.clamp(low, high) - offset) / scale;
   return StraightThrough::apply(value, quantised, (rounded >= low) & (rounded <= high));
 }
 
 Tensor round10(const Tensor& value) {
-  return StraightThrough::apply(value, torch::floor(value.detach() * 1024.0 + 0.5) / 1024.0,
-                                Tensor());
+  return StraightThrough::apply(value, at::floor(value.detach() * 1024.0 + 0.5) / 1024.0,
+                                torch::ones({}, value.options()));
 }
 
 Tensor clamp10(const Tensor& value) {
@@ -45,24 +51,40 @@ Tensor clamp10(const Tensor& value) {
   return StraightThrough::apply(value, clamped, (clamped > kPlaneMin) & (clamped < kPlaneMax));
 }
 
-Tensor plus(const Tensor& value, const Tensor& bias) {
-  return bias.defined() ? value + bias : value;
+/// value + bias; the decoder keeps biases in Q10.
+Tensor plus(const Tensor& value, const Tensor& bias, Quantise q) {
+  if (!bias.defined()) return value;
+  return value + (q.on() ? round10(bias) : bias).view(-1);
+}
+
+/// The decoder's bilinear enlargement along one dimension (docs/bitstream.md 5.4).
+Tensor enlarge(const Tensor& x, int64_t dim, int64_t scale) {
+  const int64_t size = x.size(dim);
+  std::vector<int64_t> near, far;
+  std::vector<float> weight;
+  for (int64_t i = 0; i < size * scale; ++i) {
+    const int64_t d = 2 * (i % scale) + 1 - scale;
+    near.push_back(i / scale);
+    far.push_back(std::clamp<int64_t>(i / scale + (d < 0 ? -1 : 1), 0, size - 1));
+    weight.push_back(float((std::abs(d) * 256 + scale) / (2 * scale)) / 256.0f);
+  }
+  const auto index = [&](const std::vector<int64_t>& v) { return at::tensor(v).to(x.device()); };
+  std::vector<int64_t> shape(size_t(x.dim()), 1);
+  shape[size_t(dim)] = size * scale;
+  const Tensor w = at::tensor(weight).to(x.options()).view(shape);
+  return x.index_select(dim, index(near)) * (1 - w) + x.index_select(dim, index(far)) * w;
 }
 
 Tensor normalise(const Tensor& d) {
   const Tensor centred = d - d.mean(-1, true);
-  return centred * torch::rsqrt(centred.square().mean(-1, true) + 1e-6);
-}
-
-Tensor to_plane(const Tensor& sums, const Tensor& bias, Quantise q) {
-  return q.on() ? clamp10(plus(round10(sums), bias)) : plus(sums, bias);
+  return centred * at::rsqrt(centred.square().mean(-1, true) + 1e-6);
 }
 
 Tensor squared_error(const Tensor& outputs, const Tensor& target, int bits) {
   const double full = static_cast<double>(int64_t{1} << bits);
   const Tensor samples = outputs * full;
-  const Tensor limited =
-      StraightThrough::apply(samples, samples.detach().clamp(0.0, full - 1.0), Tensor());
+  const Tensor limited = StraightThrough::apply(samples, samples.detach().clamp(0.0, full - 1.0),
+                                                torch::ones({}, samples.options()));
   const Tensor integers = target.to(torch::kInt32).bitwise_and(0xFFFF).to(torch::kFloat32);
   return ((limited - integers) / (full - 1.0)).square().sum({1, 2});
 }
@@ -73,49 +95,51 @@ Tensor convnext_block(const Tensor& x, const Tensor& dw_weight, const Tensor& dw
                       const Tensor& w1, const Tensor& b1, const Tensor& w2, const Tensor& b2,
                       bool residual, Quantise q) {
   const int64_t channels = x.size(3);
-  Tensor d = torch::conv2d(x.permute({0, 3, 1, 2}), dw_weight.view({channels, 1, 3, 3}), Tensor(),
-                           1, 1, 1, channels)
+  Tensor d = at::conv2d(x.permute({0, 3, 1, 2}), dw_weight.view({channels, 1, 3, 3}), Tensor(), 1,
+                        1, 1, channels)
                  .permute({0, 2, 3, 1});
-  d = plus(q.on() ? round10(d) : d, dw_bias);
+  d = plus(q.on() ? round10(d) : d, dw_bias, q);
   Tensor a = norm ? normalise(d) : d;
   if (q.on()) a = fake_quantise(a, 32, -128, 127);
-  Tensor hidden = torch::linear(a, w1);
-  hidden = plus(q.on() ? round10(hidden) : hidden, b1);
+  Tensor hidden = at::linear(a, w1);
+  hidden = plus(q.on() ? round10(hidden) : hidden, b1, q);
   if (q.on()) hidden = fake_quantise(hidden, 32, -128, 127);
-  hidden = torch::gelu(hidden);
+  hidden = at::gelu(hidden);
   if (q.on()) hidden = fake_quantise(hidden, 64, 0, 255, 11);
-  Tensor y = torch::linear(hidden, w2);
-  y = plus(q.on() ? round10(y) : y, b2);
+  Tensor y = at::linear(hidden, w2);
+  y = plus(q.on() ? round10(y) : y, b2, q);
   if (residual) y = x + y;
   return q.on() ? clamp10(y) : y;
 }
 
 Tensor upsample_bilinear(const Tensor& x, int scale, const Tensor& tile, Quantise q) {
-  Tensor y = x;
-  if (scale > 1) {
-    const std::vector<int64_t> size = {x.size(1) * scale, x.size(2) * scale};
-    y = torch::upsample_bilinear2d(x.permute({0, 3, 1, 2}), size, false).permute({0, 2, 3, 1});
-  }
+  Tensor y = enlarge(x, 1, scale);
+  if (q.on()) y = round10(y);
+  y = enlarge(y, 2, scale);
   if (q.on()) y = round10(y);
   if (tile.defined()) y = y + tile.repeat({1, x.size(1), x.size(2), 1});
   return (q.on() ? clamp10(y) : y).contiguous();
 }
 
-Tensor pointwise(const Tensor& x, const Tensor& w, const Tensor& b, Quantise q) {
-  return q.on() ? to_plane(torch::linear(x, w), b, q) : torch::linear(x, w, b);
+Tensor pointwise(const Tensor& x, const Tensor& w, const Tensor& b, Quantise q, const Tensor& add) {
+  Tensor y = at::linear(x, w);
+  y = plus(q.on() ? round10(y) : y, b, q);
+  if (add.defined()) y = y + add;
+  return q.on() ? clamp10(y) : y;
 }
 
-Tensor layer_norm(const Tensor& x, Quantise q) {
+Tensor layer_norm(const Tensor& x, Quantise q, int fraction_bits) {
   const Tensor y = normalise(x);
-  return q.on() ? fake_quantise(y, 32, -128, 127) : y;
+  if (!q.on()) return y;
+  return fraction_bits == 10 ? clamp10(round10(y)) : fake_quantise(y, 32, -128, 127);
 }
 
 Tensor head_shuffle420_loss(const Tensor& feat, const Tensor& w, const Tensor& b,
                             const HeadTargets& targets) {
-  const Tensor outputs = torch::linear(feat, w, b);
+  const Tensor outputs = at::linear(feat, w, b.view(-1));
   const int64_t height = targets.y.size(1), width = targets.y.size(2);
   const auto shuffled = [&](int64_t first) {  // 4 outputs -> [N, 2h, 2w], cropped
-    return torch::pixel_shuffle(outputs.slice(3, first, first + 4).permute({0, 3, 1, 2}), 2)
+    return at::pixel_shuffle(outputs.slice(3, first, first + 4).permute({0, 3, 1, 2}), 2)
         .squeeze(1)
         .slice(1, 0, height)
         .slice(2, 0, width);
@@ -127,8 +151,8 @@ Tensor head_shuffle420_loss(const Tensor& feat, const Tensor& w, const Tensor& b
   const Tensor u = squared_error(chroma(4), targets.u, targets.texture_bits);
   const Tensor v = squared_error(chroma(5), targets.v, targets.texture_bits);
   const Tensor d = targets.d.defined() ? squared_error(shuffled(6), targets.d, targets.depth_bits)
-                                       : torch::zeros_like(y);
-  return torch::stack({y, u, v, d}, 1);
+                                       : at::zeros_like(y);
+  return at::stack({y, u, v, d}, 1);
 }
 
 }  // namespace mvinr::ops::composite

@@ -1,35 +1,172 @@
 // Entry points: argument checks and the choice of an implementation.
 #include "train/ops/ops.h"
 
-#include <torch/torch.h>
+#include "train/ops/support.h"
 
 namespace mvinr::ops {
 
 using torch::Tensor;
 
-std::vector<std::string> kernel_sets() { return {"composite"}; }
-std::string kernel_set() { return "composite"; }
-bool use_kernel_set(const std::string& name) { return name == "composite"; }
+#ifdef MVINR_OPS_X86
+namespace avx512 {
+const Kernels& kernels();
+}
+namespace avx2 {
+const Kernels& kernels();
+}
+#endif
+namespace generic {
+const Kernels& kernels();
+}
+
+namespace {
+
+std::vector<const Kernels*> usable_kernels() {
+  std::vector<const Kernels*> sets;
+#ifdef MVINR_OPS_X86
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+    sets.push_back(&avx512::kernels());
+  if (avx2) sets.push_back(&avx2::kernels());
+#endif
+  sets.push_back(&generic::kernels());
+  return sets;
+}
+
+const Kernels*& selected() {
+  static const Kernels* kernels = usable_kernels().front();
+  return kernels;
+}
+
+Tensor flat(const Tensor& bias) { return bias.defined() ? bias.reshape({-1}).contiguous() : bias; }
+
+void check_bias(const Tensor& bias, int64_t count, const char* name) {
+  TORCH_CHECK(!bias.defined() || bias.numel() == count, name, " has ", bias.numel(),
+              " elements, not ", count);
+}
+
+void check_nhwc(const Tensor& x) {
+  TORCH_CHECK(x.dim() == 4 && x.numel() > 0, "activations must be [N, H, W, C], not ", x.sizes());
+}
+
+void check_weight(const Tensor& w, int64_t columns, const char* name) {
+  TORCH_CHECK(w.dim() == 2 && w.size(0) > 0 && w.size(1) == columns, name, " must be [*, ", columns,
+              "], not ", w.sizes());
+}
+
+void check_targets(const Tensor& feat, const HeadTargets& t) {
+  TORCH_CHECK(t.y.dim() == 3 && t.y.size(0) == feat.size(0) && t.y.size(1) >= 1 &&
+                  t.y.size(2) >= 1 && t.y.size(1) <= 2 * feat.size(1) &&
+                  t.y.size(2) <= 2 * feat.size(2),
+              "luma target ", t.y.sizes(), " does not fit features ", feat.sizes());
+  const std::vector<int64_t> chroma = {t.y.size(0), (t.y.size(1) + 1) / 2, (t.y.size(2) + 1) / 2};
+  TORCH_CHECK(t.u.sizes() == chroma && t.v.sizes() == chroma, "chroma targets must be ", chroma);
+  TORCH_CHECK(!t.d.defined() || t.d.sizes() == t.y.sizes(), "depth target must be ", t.y.sizes());
+  for (const Tensor& plane : {t.y, t.u, t.v, t.d})
+    TORCH_CHECK(!plane.defined() || plane.scalar_type() == torch::kUInt8 ||
+                    plane.scalar_type() == torch::kInt16 || plane.scalar_type() == torch::kUInt16,
+                "targets must be uint8, int16 or uint16");
+  TORCH_CHECK(
+      t.texture_bits >= 1 && t.texture_bits <= 16 && t.depth_bits >= 1 && t.depth_bits <= 16,
+      "targets have 1 to 16 bits");
+}
+
+}  // namespace
+
+const Kernels* current_kernels() { return selected(); }
+
+bool fusable(std::initializer_list<Tensor> tensors) {
+  if (!current_kernels()) return false;
+  for (const Tensor& t : tensors)
+    if (t.defined() && (!t.is_cpu() || t.scalar_type() != torch::kFloat32)) return false;
+  return true;
+}
+
+std::vector<std::string> kernel_sets() {
+  std::vector<std::string> names;
+  for (const Kernels* kernels : usable_kernels()) names.push_back(kernels->name);
+  names.push_back("composite");
+  return names;
+}
+
+std::string kernel_set() { return selected() ? selected()->name : "composite"; }
+
+bool use_kernel_set(const std::string& name) {
+  if (name == "composite") {
+    selected() = nullptr;
+    return true;
+  }
+  for (const Kernels* kernels : usable_kernels()) {
+    if (name != kernels->name) continue;
+    selected() = kernels;
+    return true;
+  }
+  return false;
+}
 
 Tensor convnext_block(const Tensor& x, const Tensor& dw_weight, const Tensor& dw_bias, bool norm,
                       const Tensor& w1, const Tensor& b1, const Tensor& w2, const Tensor& b2,
                       bool residual, Quantise q) {
-  return composite::convnext_block(x, dw_weight, dw_bias, norm, w1, b1, w2, b2, residual, q);
+  check_nhwc(x);
+  check_weight(dw_weight, 9, "the depthwise weight");
+  TORCH_CHECK(dw_weight.size(0) == x.size(3), "one depthwise kernel per channel");
+  check_weight(w1, x.size(3), "the weight of fc1");
+  check_weight(w2, w1.size(0), "the weight of fc2");
+  check_bias(dw_bias, x.size(3), "the depthwise bias");
+  check_bias(b1, w1.size(0), "the bias of fc1");
+  check_bias(b2, w2.size(0), "the bias of fc2");
+  TORCH_CHECK(!residual || w2.size(0) == x.size(3), "a residual block keeps its channels");
+  if (!fusable({x, dw_weight, dw_bias, w1, b1, w2, b2}))
+    return composite::convnext_block(x, dw_weight, dw_bias, norm, w1, b1, w2, b2, residual, q);
+  return fused_block(x.contiguous(), dw_weight.contiguous(), flat(dw_bias), norm, w1.contiguous(),
+                     flat(b1), w2.contiguous(), flat(b2), residual, q);
 }
 
 Tensor upsample_bilinear(const Tensor& x, int scale, const Tensor& tile, Quantise q) {
-  return composite::upsample_bilinear(x, scale, tile, q);
+  check_nhwc(x);
+  TORCH_CHECK(scale >= 1 && scale <= 5, "the scale must be 1..5, not ", scale);
+  TORCH_CHECK(!tile.defined() ||
+                  (tile.dim() == 4 && (tile.size(0) == 1 || tile.size(0) == x.size(0)) &&
+                   tile.size(1) == scale && tile.size(2) == scale && tile.size(3) == x.size(3)),
+              "the tile must be [1 or N, scale, scale, C]");
+  if (!fusable({x, tile})) return composite::upsample_bilinear(x, scale, tile, q);
+  return fused_upsample(x.contiguous(), scale, tile.defined() ? tile.contiguous() : tile, q);
 }
 
-Tensor pointwise(const Tensor& x, const Tensor& w, const Tensor& b, Quantise q) {
-  return composite::pointwise(x, w, b, q);
+Tensor pointwise(const Tensor& x, const Tensor& w, const Tensor& b, Quantise q, const Tensor& add) {
+  TORCH_CHECK(x.dim() >= 1 && x.numel() > 0, "no activations");
+  check_weight(w, x.size(-1), "the weight");
+  check_bias(b, w.size(0), "the bias");
+  TORCH_CHECK(!add.defined() ||
+                  (add.numel() == x.numel() / w.size(1) * w.size(0) && add.size(-1) == w.size(0)),
+              "the addend must have the shape of the result");
+  if (!fusable({x, w, b, add})) return composite::pointwise(x, w, b, q, add);
+  return fused_pointwise(x.contiguous(), w.contiguous(), flat(b), q,
+                         add.defined() ? add.contiguous() : add);
 }
 
-Tensor layer_norm(const Tensor& x, Quantise q) { return composite::layer_norm(x, q); }
+Tensor layer_norm(const Tensor& x, Quantise q, int fraction_bits) {
+  TORCH_CHECK(x.dim() >= 1 && x.numel() > 0, "no activations");
+  TORCH_CHECK(fraction_bits == 5 || fraction_bits == 10, "5 or 10 fractional bits");
+  if (!fusable({x})) return composite::layer_norm(x, q, fraction_bits);
+  return fused_layer_norm(x.contiguous(), q.on() ? fraction_bits : 0);
+}
 
 Tensor head_shuffle420_loss(const Tensor& feat, const Tensor& w, const Tensor& b,
                             const HeadTargets& targets) {
-  return composite::head_shuffle420_loss(feat, w, b, targets);
+  check_nhwc(feat);
+  check_weight(w, feat.size(3), "the head's weight");
+  TORCH_CHECK(w.size(0) == (targets.d.defined() ? 10 : 6), "the head has 6 outputs, 10 with depth");
+  TORCH_CHECK(b.defined(), "the head has a bias");
+  check_bias(b, w.size(0), "the head's bias");
+  check_targets(feat, targets);
+  if (!fusable({feat, w, b})) return composite::head_shuffle420_loss(feat, w, b, targets);
+  HeadTargets dense = targets;
+  for (Tensor* plane : {&dense.y, &dense.u, &dense.v, &dense.d})
+    if (plane->defined()) *plane = plane->contiguous();
+  return fused_head_loss(feat.contiguous(), w.contiguous(), flat(b), dense);
 }
 
 }  // namespace mvinr::ops

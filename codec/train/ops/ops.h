@@ -4,10 +4,10 @@
 // LibTorch operations (composite.cpp).
 //
 // Every activation is float32, NHWC: [N, H, W, C], contiguous (others are made contiguous), any
-// N, H, W, C >= 1. Weights are [rows = outputs][columns], as in docs/bitstream.md 5.7. An undefined
-// tensor means "without". A wrong shape, dtype or device throws c10::Error, as LibTorch does.
-// Results depend on the number of threads only through the order of sums: for a fixed number they
-// are the same on every run.
+// N, H, W, C >= 1. (Other float types work on the composite path.) Weights are [rows =
+// outputs][columns], as in docs/bitstream.md 5.7. An undefined tensor means "without". A wrong
+// shape, dtype or device throws c10::Error, as LibTorch does. Results depend on the number of
+// threads only through the order of sums: for a fixed number they are the same on every run.
 #pragma once
 
 #include <torch/types.h>
@@ -39,7 +39,8 @@ struct Quantise {
 ///   h = (clamp(round(64 * gelu(i)) + 11, 0, 255) - 11) / 64;
 ///   y = clamp10(x + round10(fc2) + b2), where round10(v) = round(1024 v) / 1024 and clamp10 limits
 ///   to [-32, 32767/1024].
-/// Weights and biases are used as given: the caller has fake-quantised them.
+/// Weights are used as given: the caller has fake-quantised them. With q.on() biases are rounded to
+/// Q10, as the decoder does, here and in pointwise (straight-through).
 /// Backward keeps x (and y if q.on()) only and recomputes the rest.
 torch::Tensor convnext_block(const torch::Tensor& x, const torch::Tensor& dw_weight,
                              const torch::Tensor& dw_bias, bool norm, const torch::Tensor& w1,
@@ -48,19 +49,20 @@ torch::Tensor convnext_block(const torch::Tensor& x, const torch::Tensor& dw_wei
 
 /// Bilinear enlargement (align_corners = false, borders repeated) of x [N, h, w, C] by `scale`
 /// 1..5 -> [N, h*scale, w*scale, C], plus tile[n, y % s, x % s, :] if tile [N or 1, s, s, C] is
-/// defined. With q.on(): clamp10(round10(bilinear) + tile). (The decoder rounds after the vertical
-/// and after the horizontal pass; this rounds once.)
+/// defined. The weights are the decoder's multiples of 1/256 (exact for 1, 2 and 4). With q.on():
+/// clamp10(bilinear + tile), rounded to Q10 after the vertical and after the horizontal pass.
 torch::Tensor upsample_bilinear(const torch::Tensor& x, int scale, const torch::Tensor& tile = {},
                                 Quantise q = {});
 
 /// x [..., Ci] * w^T [Co, Ci] + b [Co] (may be undefined) -> [..., Co].
-/// With q.on(): clamp10(round10(x * w^T) + b).
+/// With `add` [..., Co] defined, that plus add. With q.on(): clamp10(add + round10(x * w^T) + b).
 torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& w, const torch::Tensor& b = {},
-                        Quantise q = {});
+                        Quantise q = {}, const torch::Tensor& add = {});
 
 /// LayerNorm over the last dimension without affine part, as in convnext_block.
-/// With q.on(): clamp(round(32 * .), -128, 127) / 32.
-torch::Tensor layer_norm(const torch::Tensor& x, Quantise q = {});
+/// With q.on() and fraction_bits 5 (packed): clamp(round(32 * .), -128, 127) / 32; with 10 (plane):
+/// clamp10(round10(.)).
+torch::Tensor layer_norm(const torch::Tensor& x, Quantise q = {}, int fraction_bits = 5);
 
 /// What the shuffle420 head is compared with. Planes are integer samples: uint8, uint16, or int16
 /// whose bits are read as unsigned. y [N, Hy, Wy]; u, v [N, ceil(Hy/2), ceil(Wy/2)]; d [N, Hy, Wy]
@@ -92,8 +94,8 @@ torch::Tensor convnext_block(const torch::Tensor& x, const torch::Tensor& dw_wei
 torch::Tensor upsample_bilinear(const torch::Tensor& x, int scale, const torch::Tensor& tile,
                                 Quantise q);
 torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& w, const torch::Tensor& b,
-                        Quantise q);
-torch::Tensor layer_norm(const torch::Tensor& x, Quantise q);
+                        Quantise q, const torch::Tensor& add);
+torch::Tensor layer_norm(const torch::Tensor& x, Quantise q, int fraction_bits);
 torch::Tensor head_shuffle420_loss(const torch::Tensor& feat, const torch::Tensor& w,
                                    const torch::Tensor& b, const HeadTargets& targets);
 }  // namespace composite

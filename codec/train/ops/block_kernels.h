@@ -1,0 +1,186 @@
+// The ConvNeXt block, a few dozen pixels at a time, so that hidden activations stay in the cache.
+#pragma once
+
+#include "train/ops/activation.h"
+#include "train/ops/gemm.h"
+#include "train/ops/kernels.h"
+#include "train/ops/normalise.h"
+#include "train/ops/stencil.h"
+
+namespace mvinr::ops::MVINR_OPS_ISA {
+
+// Multiples of 24 suit every register block of gemm.h; about 18 KB of hidden activations.
+inline int block_pixels(const Block& b) { return padded(b.hidden) > 48 ? 48 : 96; }
+
+struct BlockBuffers {
+  float *tile, *input, *quantised, *inv, *hidden, *grad_hidden, *outputs, *grad_input;
+
+  BlockBuffers(const Block& b, Arena arena) {
+    const size_t pixels = size_t(block_pixels(b));
+    const size_t cp = size_t(padded(b.channels)), hp = size_t(padded(b.hidden)),
+                 op = size_t(padded(b.outputs));
+    tile = arena.take(bordered_size(b.height, b.width, b.channels));
+    input = arena.take(pixels * cp);
+    quantised = arena.take(pixels * cp);
+    inv = arena.take(pixels);
+    hidden = arena.take(pixels * hp);
+    grad_hidden = arena.take(pixels * hp);
+    outputs = arena.take(pixels * op);
+    grad_input = arena.take(pixels * cp);
+    floats = arena.used;
+  }
+  size_t floats;
+};
+
+inline size_t block_scratch(const Block& b) { return BlockBuffers(b, Arena{}).floats; }
+
+/// Whole groups of pixels are normalised: those past the end start from zeros.
+inline void clear_input(const Block& b, const BlockBuffers& s) {
+  for (int i = 0; i < block_pixels(b) * padded(b.channels); i += kLanes) store(s.input + i, Vec{});
+}
+
+/// Depthwise and norm of pixels [first, last) of the tile; returns what fc1 reads.
+template <bool Q>
+inline float* block_input(const Block& b, const BlockBuffers& s, int first, int last) {
+  const int cp = padded(b.channels);
+  const int count = round_up(last - first, kLanes);
+  depthwise<Q>(s.tile, b.width, cp, b.taps, b.dw_bias, first, last, s.input);
+  if (b.norm) normalise(s.input, count, b.channels, cp, s.inv);
+  if (!Q) return s.input;
+  quantise_input(s.input, s.quantised, count * cp);
+  return s.quantised;
+}
+
+template <bool Q>
+inline void block_forward_as(const Block& b, float* y, int64_t begin, int64_t end, float* scratch) {
+  const GeluTables& tables = gelu_tables();
+  const int cp = padded(b.channels), hp = padded(b.hidden), op = padded(b.outputs);
+  const BlockBuffers s(b, Arena{scratch});
+  clear_input(b, s);
+  while (begin < end) {
+    const Tile tile = next_tile(begin, end, b.height, b.width);
+    load_tile(b.x, b.channels, b.channels, b.height, b.width, tile, s.tile);
+    const int64_t tile_pixel = begin * b.width;
+    const int pixels = tile.rows * b.width;
+    for (int first = 0, last; first < pixels; first = last) {
+      last = smaller(first + block_pixels(b), pixels);
+      const int count = last - first;
+      const float* a = block_input<Q>(b, s, first, last);
+      multiply(count, hp, b.channels, a, cp, b.w1t, hp, s.hidden, hp);
+      activate<Q>(s.hidden, count, hp, b.b1, tables);
+      multiply(count, op, b.hidden, s.hidden, hp, b.w2t, op, s.outputs, op);
+      const int64_t pixel = tile_pixel + first;
+      for (int i = 0; i < count; ++i) {
+        for (int c = 0; c < b.outputs; c += kLanes) {
+          Vec v = load(s.outputs + i * op + c);
+          if (Q) v = floor_of(v + 0.5f) * (1.0f / 1024.0f);
+          v += load(b.b2 + c);
+          if (b.residual) v += load_row(b.x + (pixel + i) * b.channels, c, b.channels);
+          store_row(y + (pixel + i) * b.outputs, c, b.outputs, Q ? clamp10(v) : v);
+        }
+      }
+    }
+    begin += tile.rows;
+  }
+}
+
+/// The gradient of the outputs, padded, 0 where they were clamped; its sum goes to db.
+template <bool Q>
+inline void block_output_gradient(const Block& b, int64_t pixel, int count, float* out, float* db) {
+  const int op = padded(b.outputs);
+  for (int c = 0; c < b.outputs; c += kLanes) {
+    Vec sum = load(db + c);
+    for (int i = 0; i < count; ++i) {
+      const int64_t at = (pixel + i) * b.outputs;
+      Vec g = load_row(b.dy + at, c, b.outputs);
+      if (Q) g = keep(unclamped10(load_row(b.y + at, c, b.outputs)), g);
+      store(out + i * op + c, g);
+      sum += g;
+    }
+    store(db + c, sum);
+  }
+}
+
+inline void add_rows(const float* rows, int count, int width, float* sums) {
+  for (int c = 0; c < width; c += kLanes) {
+    Vec sum = load(sums + c);
+    for (int i = 0; i < count; ++i) sum += load(rows + i * width + c);
+    store(sums + c, sum);
+  }
+}
+
+template <bool Q>
+inline void block_backward_as(const Block& b, float* dd, const BlockGradients& sums, int64_t begin,
+                              int64_t end, float* scratch) {
+  const GeluTables& tables = gelu_tables();
+  const int cp = padded(b.channels), hp = padded(b.hidden), op = padded(b.outputs);
+  const BlockBuffers s(b, Arena{scratch});
+  clear_input(b, s);
+  while (begin < end) {
+    const Tile tile = next_tile(begin, end, b.height, b.width);
+    load_tile(b.x, b.channels, b.channels, b.height, b.width, tile, s.tile);
+    const int64_t tile_pixel = begin * b.width;
+    const int pixels = tile.rows * b.width;
+    for (int first = 0, last; first < pixels; first = last) {
+      last = smaller(first + block_pixels(b), pixels);
+      const int count = last - first;
+      const float* a = block_input<Q>(b, s, first, last);
+      multiply(count, hp, b.channels, a, cp, b.w1t, hp, s.hidden, hp);
+      block_output_gradient<Q>(b, tile_pixel + first, count, s.outputs, sums.b2);
+      multiply(count, hp, b.outputs, s.outputs, op, b.w2, hp, s.grad_hidden, hp);
+      activate_with_slope<Q>(s.hidden, s.grad_hidden, count, hp, b.b1, tables);
+      add_transposed(count, b.outputs, hp, s.outputs, op, s.hidden, hp, sums.w2, hp);
+      add_transposed(count, b.channels, hp, a, cp, s.grad_hidden, hp, sums.w1t, hp);
+      add_rows(s.grad_hidden, count, hp, sums.b1);
+      multiply(count, cp, b.hidden, s.grad_hidden, hp, b.w1, cp, s.grad_input, cp);
+      const int rounded = round_up(count, kLanes);
+      if (Q) mask_clamped_input(s.input, s.grad_input, count * cp);
+      if (b.norm) normalise_backward(s.input, s.inv, s.grad_input, rounded, b.channels, cp);
+      depthwise_weights(s.tile, b.width, cp, s.grad_input, first, last, sums.taps, sums.dw_bias);
+      float* out = dd + (tile_pixel + first) * cp;
+      for (int i = 0; i < count * cp; i += kLanes) store(out + i, load(s.grad_input + i));
+    }
+    begin += tile.rows;
+  }
+}
+
+inline void block_forward(const Block& b, float* y, int64_t begin, int64_t end, float* scratch) {
+  (b.quantise ? block_forward_as<true> : block_forward_as<false>)(b, y, begin, end, scratch);
+}
+
+inline void block_backward(const Block& b, float* dd, const BlockGradients& sums, int64_t begin,
+                           int64_t end, float* scratch) {
+  (b.quantise ? block_backward_as<true> : block_backward_as<false>)(b, dd, sums, begin, end,
+                                                                    scratch);
+}
+
+inline void block_input_gradient(const Block& b, const float* dd, float* dx, int64_t begin,
+                                 int64_t end, float* scratch) {
+  const int cp = padded(b.channels);
+  const BlockBuffers s(b, Arena{scratch});
+  const int step = block_pixels(b);
+  while (begin < end) {
+    const Tile tile = next_tile(begin, end, b.height, b.width);
+    load_tile(dd, cp, cp, b.height, b.width, tile, s.tile);
+    const int pixels = tile.rows * b.width;
+    for (int first = 0, last; first < pixels; first = last) {
+      last = smaller(first + step, pixels);
+      depthwise<false>(s.tile, b.width, cp, b.flipped, nullptr, first, last, s.input);
+      const int64_t pixel = begin * b.width + first;
+      for (int i = 0; i < last - first; ++i) {
+        const int64_t at = (pixel + i) * b.channels;
+        for (int c = 0; c < b.channels; c += kLanes) {
+          Vec v = load(s.input + i * cp + c);
+          if (b.residual) {
+            const Vec g = load_row(b.dy + at, c, b.channels);
+            v += b.quantise ? keep(unclamped10(load_row(b.y + at, c, b.channels)), g) : g;
+          }
+          store_row(dx + at, c, b.channels, v);
+        }
+      }
+    }
+    begin += tile.rows;
+  }
+}
+
+}  // namespace mvinr::ops::MVINR_OPS_ISA

@@ -1,0 +1,151 @@
+// Interface between the operations (LibTorch) and their kernels (plain C++, compiled once per
+// instruction set). Pointers are to float32; NHWC tensors are dense, packed ones have rows padded
+// with zeros to a multiple of `lanes` (suffix "p" in the shapes below).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mvinr::ops {
+
+/// convnext_block of ops.h. Packed weights carry the scales that let quantised activations stay
+/// integers between the layers (all powers of two, so exact): see pack_block in block.cpp.
+struct Block {
+  int64_t images = 0;
+  int height = 0, width = 0;
+  int channels = 0, hidden = 0, outputs = 0;
+  bool norm = false, residual = false, quantise = false;
+  const float* x = nullptr;        // [images][height][width][channels]
+  const float* taps = nullptr;     // [9][channels p]
+  const float* flipped = nullptr;  // the same with taps 8..0: the transposed convolution
+  const float* dw_bias = nullptr;  // [channels p]
+  const float* w1t = nullptr;      // [channels][hidden p]
+  const float* b1 = nullptr;       // [hidden p]
+  const float* w2t = nullptr;      // [hidden][outputs p]
+  const float* b2 = nullptr;       // [outputs p]
+  // Backward only.
+  const float* w1 = nullptr;  // [hidden][channels p]
+  const float* w2 = nullptr;  // [outputs][hidden p]
+  const float* y = nullptr;   // [images][height][width][outputs], if quantise
+  const float* dy = nullptr;  // the same shape
+};
+
+/// Sums of one thread's share of the backward pass; zeroed by the caller, added to by the kernels.
+struct BlockGradients {
+  float* taps;     // [9][channels p]
+  float* dw_bias;  // [channels p]
+  float* w1t;      // [channels][hidden p], times kInputScale if quantise
+  float* b1;       // [hidden p]
+  float* w2;       // [outputs][hidden p], times kHiddenScale if quantise
+  float* b2;       // [outputs p]
+};
+
+/// pointwise of ops.h: y = [add +] x * w^T + b; rows are pixels.
+struct Linear {
+  int inputs = 0, outputs = 0;
+  bool quantise = false;
+  const float* x = nullptr;    // [pixels][inputs]
+  const float* add = nullptr;  // [pixels][outputs] or null
+  const float* wt = nullptr;   // [inputs][outputs p], times 1024 if quantise
+  const float* b = nullptr;    // [outputs p]
+  // Backward only.
+  const float* w = nullptr;   // [outputs][inputs p]
+  const float* y = nullptr;   // [pixels][outputs], if quantise
+  const float* dy = nullptr;  // [pixels][outputs]
+};
+
+struct Upsample {
+  int64_t images = 0;
+  int height = 0, width = 0;  // of the input
+  int channels = 0, scale = 1;
+  bool quantise = false;
+  const float* x = nullptr;     // [images][height][width][channels]
+  const float* tile = nullptr;  // [1 or images][scale][scale][channels] or null
+  bool tile_per_image = false;
+  const float* y = nullptr;   // backward with quantise
+  const float* dy = nullptr;  // [images][height * scale][width * scale][channels]
+};
+
+/// layer_norm of ops.h; rows are pixels.
+struct Norm {
+  int channels = 0;
+  int fraction_bits = 0;      // 0: plain floats; 5, 10: as in docs/bitstream.md 5.5
+  const float* x = nullptr;   // [pixels][channels]
+  const float* dy = nullptr;  // backward only
+};
+
+/// Target planes of head_shuffle420_loss; `depth` and the d of the outputs may be absent.
+struct Head {
+  int64_t images = 0;
+  int height = 0, width = 0;  // of the features
+  int channels = 0;
+  int outputs = 0;                      // 6 or 10
+  int crop_height = 0, crop_width = 0;  // of the luma targets
+  const float* features = nullptr;      // [images][height][width][channels]
+  const float* wt = nullptr;            // [channels][outputs p]
+  const float* b = nullptr;             // [outputs p]
+  const void* targets[4] = {};          // Y, U, V, D
+  bool wide[4] = {};                    // 16-bit samples
+  int bits[4] = {};
+  // Backward only.
+  const float* w = nullptr;      // [outputs][channels p]
+  const float* scale = nullptr;  // [images][4]: gradients of the four sums
+};
+
+/// One instruction set's kernels. Rows are counted over all images: row r is row r % height of
+/// image r / height; a call handles rows [begin, end) with scratch memory of its own. `*_scratch`
+/// tell how many floats that needs.
+struct Kernels {
+  const char* name;
+  int lanes;
+
+  size_t (*block_scratch)(const Block&);
+  void (*block_forward)(const Block&, float* y, int64_t begin, int64_t end, float* scratch);
+  /// Gradient of the depthwise layer's output, dd [images][height][width][channels p], and sums.
+  void (*block_backward)(const Block&, float* dd, const BlockGradients&, int64_t begin, int64_t end,
+                         float* scratch);
+  /// dx = transposed depthwise of dd (+ dy if residual).
+  void (*block_input_gradient)(const Block&, const float* dd, float* dx, int64_t begin, int64_t end,
+                               float* scratch);
+
+  size_t (*linear_scratch)(const Linear&);
+  void (*linear_forward)(const Linear&, float* y, int64_t begin, int64_t end, float* scratch);
+  /// dx and dadd may be null; dw [inputs][outputs p] and db [outputs p] are added to.
+  void (*linear_backward)(const Linear&, float* dx, float* dadd, float* dw, float* db,
+                          int64_t begin, int64_t end, float* scratch);
+
+  /// Rows are rows of the input.
+  size_t (*upsample_scratch)(const Upsample&);
+  void (*upsample_forward)(const Upsample&, float* y, int64_t begin, int64_t end, float* scratch);
+  /// dtile [images or 1][scale][scale][channels p] or null is added to.
+  void (*upsample_backward)(const Upsample&, float* dx, float* dtile, int64_t begin, int64_t end,
+                            float* scratch);
+
+  size_t (*norm_scratch)(const Norm&);
+  void (*norm_forward)(const Norm&, float* y, int64_t begin, int64_t end, float* scratch);
+  void (*norm_backward)(const Norm&, float* dx, int64_t begin, int64_t end, float* scratch);
+
+  size_t (*head_scratch)(const Head&);
+  /// sums [images][4] are added to.
+  void (*head_forward)(const Head&, double* sums, int64_t begin, int64_t end, float* scratch);
+  /// dw [channels][outputs p] and db [outputs p] are added to.
+  void (*head_backward)(const Head&, float* dfeatures, float* dw, float* db, int64_t begin,
+                        int64_t end, float* scratch);
+};
+
+inline constexpr int kGeluSegments = 32;
+inline constexpr int kGeluCoefficients = 5;
+inline constexpr float kGeluScale = 31.0f / 5.25f;  // segments per unit
+inline constexpr float kSlopeScale = 16384.0f;
+inline constexpr float kInputScale = 32.0f;              // of a block's quantised input of fc1
+inline constexpr float kHiddenScale = 64.0f * 65536.0f;  // and of fc2
+
+/// See activation.h. The tables of the quantised GELU are indexed by i & 255, i = -128..127.
+struct GeluTables {
+  float tail[kGeluCoefficients][kGeluSegments];
+  int16_t value[256];  // times 64
+  int16_t slope[256];  // times kSlopeScale; 0 where the value is clamped
+};
+const GeluTables& gelu_tables();
+
+}  // namespace mvinr::ops
