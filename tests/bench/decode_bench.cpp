@@ -1,0 +1,121 @@
+// Decoded pictures per second of every profile, on the models of random content that the tests use
+// (the time does not depend on the content).
+//   decode-bench [--seconds S] [--kernels NAME] [--profile NAME] [--size WxH]
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "model/config.h"
+#include "model/plan.h"
+#include "mvinr/decoder.h"
+#include "tools/picture_buffer.h"
+#include "unit/random_model.h"
+
+namespace mvinr {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using tools::PictureBuffer;
+
+constexpr int kViews = 2, kFrames = 8;
+
+struct Options {
+  double seconds = 1;
+  std::string kernels = "auto", profile;
+  int width = 0, height = 0;  // 0: the two sizes of the table
+};
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Syntheses (texture and depth of one view at one instant) per second; 0 on failure.
+double measure(const std::vector<std::byte>& bytes, const SequenceInfo& sequence, int threads,
+               int jobs_per_call, const Options& options) {
+  auto decoder = Decoder::create({.threads = threads, .kernels = options.kernels});
+  if (!decoder || !(*decoder)->start_gop(bytes)) return 0;
+  const ViewInfo& view = sequence.views[0];
+  std::vector<PictureBuffer> buffers;
+  for (int i = 0; i < jobs_per_call; ++i) {
+    buffers.emplace_back(view.texture, view.width, view.height);
+    buffers.emplace_back(view.depth, view.width, view.height);
+  }
+  std::vector<MutablePicture> pictures;
+  for (PictureBuffer& b : buffers) pictures.push_back(b.mutable_picture());
+  const auto render = [&](int frame) {
+    std::vector<RenderJob> jobs;
+    for (int i = 0; i < jobs_per_call; ++i)
+      jobs.push_back({.frame = frame % kFrames,
+                      .view = i % kViews,
+                      .texture = &pictures[2 * size_t(i)],
+                      .depth = &pictures[2 * size_t(i) + 1]});
+    return (*decoder)->render(jobs).has_value();
+  };
+  for (int i = 0; i < 2; ++i)
+    if (!render(i)) return 0;
+  int frames = 0;
+  const auto start = Clock::now();
+  while (frames < 2 || seconds_since(start) < options.seconds)
+    if (!render(frames++)) return 0;
+  return frames * jobs_per_call / seconds_since(start);
+}
+
+bool bench(const std::string& profile, int width, int height, const Options& options) {
+  SequenceInfo sequence;
+  sequence.views.assign(kViews, {.width = width,
+                                 .height = height,
+                                 .texture = SampleFormat::yuv420_8,
+                                 .depth = SampleFormat::gray_16});
+  const auto config = make_profile(profile, sequence, kFrames);
+  if (!config) {
+    std::fprintf(stderr, "%s: %s\n", profile.c_str(), config.error().message.c_str());
+    return false;
+  }
+  const auto plan = make_plan(*config);
+  const auto bytes = testutil::access_unit_of(testutil::random_coded_model(*config, 1), sequence);
+  const double macs = plan ? double(multiply_adds(*plan)) : 0;
+  const double one = measure(bytes, sequence, 1, 1, options);
+  const double two = measure(bytes, sequence, 2, kViews, options);
+  const double shared = measure(bytes, sequence, 2, 1, options);
+  std::printf("| %-13s | %4dx%-4d | %9.0f | %9.1f | %9.1f | %12.1f | %9.1f |\n", profile.c_str(),
+              width, height, macs / (width * height), one, two, shared, one * macs / 1e9);
+  std::fflush(stdout);
+  return one > 0 && two > 0 && shared > 0;
+}
+
+int run(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string name = argv[i], value = argv[i + 1];
+    if (name == "--seconds") options.seconds = std::atof(value.c_str());
+    if (name == "--kernels") options.kernels = value;
+    if (name == "--profile") options.profile = value;
+    if (name == "--size" &&
+        std::sscanf(value.c_str(), "%dx%d", &options.width, &options.height) != 2)
+      return 2;
+  }
+  std::printf(
+      "Syntheses (texture and depth of one view at one instant) per second, kernels: %s\n",
+      options.kernels == "auto" ? available_kernels().back().c_str() : options.kernels.c_str());
+  std::printf(
+      "| profile       | size      | MAC/pixel | 1 thread  | 2 threads | 2, 1 picture | "
+      "GMAC/s    |\n|---|---|---|---|---|---|---|\n");
+  bool ok = true;
+  for (const std::string& profile : model_profile_names()) {
+    if (profile == "auto" || (!options.profile.empty() && profile != options.profile)) continue;
+    if (options.width > 0) {
+      ok = bench(profile, options.width, options.height, options) && ok;
+    } else {
+      ok = bench(profile, 256, 144, options) && ok;
+      ok = bench(profile, 512, 288, options) && ok;
+    }
+  }
+  return ok ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace mvinr
+
+int main(int argc, char** argv) { return mvinr::run(argc, argv); }
