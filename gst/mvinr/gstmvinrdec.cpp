@@ -41,7 +41,7 @@ GstStaticPadTemplate gst_mvinr_dec_sink_template = GST_STATIC_PAD_TEMPLATE(
     "sink", GST_PAD_SINK, GST_PAD_ALWAYS,
     GST_STATIC_CAPS(GST_MVINR_MEDIA_TYPE ", parsed = (boolean) true; " GST_MVINR_CONTAINER_CAPS));
 
-#define SIZE_AND_RATE "width = [1, 8192], height = [1, 8192], framerate = [0/1, MAX]"
+#define SIZE_AND_RATE "width = [1, 8192], height = [1, 8192], framerate = (fraction) [0, max]"
 static GstStaticPadTemplate texture_template = GST_STATIC_PAD_TEMPLATE(
     "texture_%u", GST_PAD_SRC, GST_PAD_SOMETIMES,
     GST_STATIC_CAPS("video/x-raw, format = { I420, I420_10LE }, " SIZE_AND_RATE));

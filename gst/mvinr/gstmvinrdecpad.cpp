@@ -25,6 +25,7 @@ struct State {
   bool discont = true;
   GstFlowReturn flow = GST_FLOW_OK;  // of the last push
   guint64 rendered = 0, dropped = 0;
+  bool asked = false;  // downstream was asked for the pool
 
   GstBufferPool* pool = nullptr;  // guarded by the object lock, with `flushing`
   bool flushing = false;
@@ -145,54 +146,58 @@ GstFlowReturn gst_mvinr_dec_pad_push(GstMvinrDecPad* pad, GstBuffer* buffer) {
 
 /* ---- buffers ---- */
 
-// As GstVideoDecoder does: downstream's pool if it has one that takes our caps, else our own.
-static GstBufferPool* negotiate_pool(GstMvinrDecPad* pad) {
-  const GstVideoInfo* info = &pad->state->info;
-  GstCaps* caps = gst_mvinr_dec_pad_caps(pad);
-  GstQuery* query = gst_query_new_allocation(caps, TRUE);
-  if (!gst_pad_peer_query(GST_PAD(pad), query))
-    GST_DEBUG_OBJECT(pad, "downstream does not answer the allocation query");
-
-  GstAllocator* allocator = nullptr;
-  GstAllocationParams params;
-  gst_allocation_params_init(&params);
-  if (gst_query_get_n_allocation_params(query) > 0)
-    gst_query_parse_nth_allocation_param(query, 0, &allocator, &params);
-  GstBufferPool* pool = nullptr;
-  guint size = guint(GST_VIDEO_INFO_SIZE(info)), min = 0, max = 0;
-  if (gst_query_get_n_allocation_pools(query) > 0) {
-    guint wanted = 0;
-    gst_query_parse_nth_allocation_pool(query, 0, &pool, &wanted, &min, &max);
-    size = MAX(size, wanted);
-  }
-  const bool video_meta = gst_query_find_allocation_meta(query, GST_VIDEO_META_API_TYPE, nullptr);
-  gst_query_unref(query);
-
-  for (;;) {
-    const bool own = pool == nullptr;
-    if (own) {
-      pool = gst_video_buffer_pool_new();
-      min = max = 0;
-    }
-    GstStructure* config = gst_buffer_pool_get_config(pool);
-    gst_buffer_pool_config_set_params(config, caps, size, min, max);
-    gst_buffer_pool_config_set_allocator(config, allocator, &params);
-    if (video_meta && gst_buffer_pool_has_option(pool, GST_BUFFER_POOL_OPTION_VIDEO_META))
-      gst_buffer_pool_config_add_option(config, GST_BUFFER_POOL_OPTION_VIDEO_META);
-    if (gst_buffer_pool_set_config(pool, config) && gst_buffer_pool_set_active(pool, TRUE)) break;
-    GST_DEBUG_OBJECT(pad, "%s pool does not take the configuration", own ? "own" : "downstream's");
+// Sets up and activates a pool; takes it and returns it, or nullptr if it refuses.
+static GstBufferPool* configure_pool(GstBufferPool* pool, GstCaps* caps, guint size, guint min,
+                                     guint max, GstAllocator* allocator,
+                                     const GstAllocationParams* params, bool video_meta) {
+  GstStructure* config = gst_buffer_pool_get_config(pool);
+  gst_buffer_pool_config_set_params(config, caps, size, min, max);
+  if (params) gst_buffer_pool_config_set_allocator(config, allocator, params);
+  if (video_meta && gst_buffer_pool_has_option(pool, GST_BUFFER_POOL_OPTION_VIDEO_META))
+    gst_buffer_pool_config_add_option(config, GST_BUFFER_POOL_OPTION_VIDEO_META);
+  if (!gst_buffer_pool_set_config(pool, config) || !gst_buffer_pool_set_active(pool, TRUE))
     g_clear_pointer(&pool, gst_object_unref);
-    if (own) break;
+  return pool;
+}
+
+// What downstream answers to an allocation query; nullptr if it has no pool that takes our caps.
+static GstBufferPool* ask_for_pool(GstMvinrDecPad* pad, GstCaps* caps, guint size) {
+  GstQuery* query = gst_query_new_allocation(caps, TRUE);
+  GstBufferPool* pool = nullptr;
+  guint wanted = 0, min = 0, max = 0;
+  if (gst_pad_peer_query(GST_PAD(pad), query) && gst_query_get_n_allocation_pools(query) > 0)
+    gst_query_parse_nth_allocation_pool(query, 0, &pool, &wanted, &min, &max);
+  if (pool) {
+    GstAllocator* allocator = nullptr;
+    GstAllocationParams params;
+    gst_allocation_params_init(&params);
+    if (gst_query_get_n_allocation_params(query) > 0)
+      gst_query_parse_nth_allocation_param(query, 0, &allocator, &params);
+    const bool meta = gst_query_find_allocation_meta(query, GST_VIDEO_META_API_TYPE, nullptr);
+    pool = configure_pool(pool, caps, MAX(size, wanted), min, max, allocator, &params, meta);
+    if (allocator) gst_object_unref(allocator);
   }
-  if (allocator) gst_object_unref(allocator);
+  gst_query_unref(query);
+  return pool;
+}
+
+static GstBufferPool* make_pool(GstMvinrDecPad* pad, bool ask) {
+  GstCaps* caps = gst_mvinr_dec_pad_caps(pad);
+  const guint size = guint(GST_VIDEO_INFO_SIZE(&pad->state->info));
+  GstBufferPool* pool = ask ? ask_for_pool(pad, caps, size) : nullptr;
+  GST_DEBUG_OBJECT(pad, "%s pool", pool ? "downstream's" : "own");
+  if (!pool)
+    pool = configure_pool(gst_video_buffer_pool_new(), caps, size, 0, 0, nullptr, nullptr, false);
   gst_caps_unref(caps);
   return pool;
 }
 
-GstFlowReturn gst_mvinr_dec_pad_acquire(GstMvinrDecPad* pad, GstBuffer** buffer) {
+GstFlowReturn gst_mvinr_dec_pad_acquire(GstMvinrDecPad* pad, bool alone, GstBuffer** buffer) {
   State& state = state_of(pad);
-  if (!state.pool) {
-    GstBufferPool* pool = negotiate_pool(pad);
+  if (!state.pool || (alone && !state.asked)) {
+    drop_pool(pad);
+    state.asked = alone;
+    GstBufferPool* pool = make_pool(pad, alone);
     if (!pool) return GST_FLOW_NOT_NEGOTIATED;
     GST_OBJECT_LOCK(pad);
     state.pool = pool;
@@ -344,7 +349,10 @@ static void gst_mvinr_dec_pad_finalize(GObject* object) {
   G_OBJECT_CLASS(gst_mvinr_dec_pad_parent_class)->finalize(object);
 }
 
-static void gst_mvinr_dec_pad_init(GstMvinrDecPad* pad) { pad->state = new State; }
+static void gst_mvinr_dec_pad_init(GstMvinrDecPad* pad) {
+  pad->state = new State;
+  gst_video_info_init(&pad->state->info);
+}
 
 static void gst_mvinr_dec_pad_class_init(GstMvinrDecPadClass* klass) {
   GObjectClass* object_class = G_OBJECT_CLASS(klass);

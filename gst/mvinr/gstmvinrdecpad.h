@@ -43,9 +43,11 @@ GstFlowReturn gst_mvinr_dec_pad_flow(GstMvinrDecPad* pad);
 GstFlowReturn gst_mvinr_dec_pad_push(GstMvinrDecPad* pad, GstBuffer* buffer);
 void gst_mvinr_dec_pad_mark_discont(GstMvinrDecPad* pad);
 
-/// A buffer from downstream's pool, else from our own; waits until there is one.
-/// GST_FLOW_FLUSHING after set_flushing.
-GstFlowReturn gst_mvinr_dec_pad_acquire(GstMvinrDecPad* pad, GstBuffer** buffer);
+/// A buffer; waits until there is one. GST_FLOW_FLUSHING after set_flushing. It comes from
+/// downstream's pool if this pad is `alone`, the only one that pushes: the query for the pool waits
+/// in queues until what is before it is used up, and while one pad waits the others get nothing, so
+/// with several pads (in decodebin, before it exposes them) it would wait for ever.
+GstFlowReturn gst_mvinr_dec_pad_acquire(GstMvinrDecPad* pad, bool alone, GstBuffer** buffer);
 /// Wakes an acquire that waits and makes the next ones fail, or ends that. Any thread.
 void gst_mvinr_dec_pad_set_flushing(GstMvinrDecPad* pad, bool flushing);
 /// Back to the state before the first buffer: after a flush or a new segment.

@@ -150,25 +150,36 @@ static GstFlowReturn render_what_is_intact(GstMvinrDec* self, Gop& gop, int fram
 
 using Frames = std::vector<std::unique_ptr<GstMvinrDecFrame>>;
 
-// Buffers for the pads that show this frame. `flow` is what all pads together say.
+// The pads that somebody listens to; `flow` is what all pads together say.
+static std::vector<GstMvinrDecPad*> wanted_pads(GstMvinrDec* self, GstFlowReturn* flow) {
+  GstMvinrDecState& state = *self->priv->state;
+  std::vector<GstMvinrDecPad*> wanted;
+  *flow = GST_FLOW_OK;
+  for (GstMvinrDecPad* pad : state.pads) {
+    if (gst_mvinr_dec_pad_wanted(pad))
+      wanted.push_back(pad);
+    else
+      *flow = gst_flow_combiner_update_pad_flow(state.combiner, GST_PAD(pad),
+                                                gst_mvinr_dec_pad_flow(pad));
+  }
+  if (!wanted.empty()) *flow = GST_FLOW_OK;
+  return wanted;
+}
+
+// Buffers for the pads that show this frame.
 static Frames prepare_frame(GstMvinrDec* self, const Gop& gop, const Span& span, bool qos,
                             GstFlowReturn* flow) {
   GstMvinrDecState& state = *self->priv->state;
   Frames frames;
-  *flow = GST_FLOW_OK;
-  for (GstMvinrDecPad* pad : state.pads) {
-    if (!gst_mvinr_dec_pad_wanted(pad)) {
-      *flow = gst_flow_combiner_update_pad_flow(state.combiner, GST_PAD(pad),
-                                                gst_mvinr_dec_pad_flow(pad));
-      continue;
-    }
+  const auto pads = wanted_pads(self, flow);
+  for (GstMvinrDecPad* pad : pads) {
     if (gop.damaged[size_t(gst_mvinr_dec_pad_view(pad))]) continue;
     if (qos && gst_mvinr_dec_pad_too_late(pad, &state.segment, span.start, span.duration)) {
       count(self, &GstMvinrDecStats::skipped);
       continue;
     }
     GstBuffer* buffer = nullptr;
-    const GstFlowReturn got = gst_mvinr_dec_pad_acquire(pad, &buffer);
+    const GstFlowReturn got = gst_mvinr_dec_pad_acquire(pad, pads.size() == 1, &buffer);
     if (got != GST_FLOW_OK) {
       *flow = gst_flow_combiner_update_pad_flow(state.combiner, GST_PAD(pad), got);
       if (*flow != GST_FLOW_OK) return {};
@@ -182,9 +193,6 @@ static Frames prepare_frame(GstMvinrDec* self, const Gop& gop, const Span& span,
     }
     frames.push_back(std::move(frame));
   }
-  // Of several pads, the last answer counts pads whose turn was later with their old one; those
-  // that get a buffer now can only be better.
-  if (!frames.empty()) *flow = GST_FLOW_OK;
   return frames;
 }
 
@@ -278,19 +286,12 @@ static bool is_past_segment(const GstSegment& segment, const Gop& gop) {
 // Pads of which downstream said that they are not linked still have to see time pass, or a
 // multiqueue would wait for them.
 static GstFlowReturn check_pads(GstMvinrDec* self, const Gop& gop) {
-  GstMvinrDecState& state = *self->priv->state;
-  GstFlowReturn flow = GST_FLOW_OK;
-  bool any = false;
-  for (GstMvinrDecPad* pad : state.pads) {
-    if (gst_mvinr_dec_pad_wanted(pad)) {
-      any = true;
-      continue;
-    }
-    flow = gst_flow_combiner_update_pad_flow(state.combiner, GST_PAD(pad),
-                                             gst_mvinr_dec_pad_flow(pad));
-    if (gst_pad_is_linked(GST_PAD(pad))) push_gap(self, pad, gop.pts, gop.end());
-  }
-  return any ? GST_FLOW_OK : flow;
+  GstFlowReturn flow;
+  const auto wanted = wanted_pads(self, &flow);
+  for (GstMvinrDecPad* pad : self->priv->state->pads)
+    if (gst_pad_is_linked(GST_PAD(pad)) && std::ranges::find(wanted, pad) == wanted.end())
+      push_gap(self, pad, gop.pts, gop.end());
+  return flow;
 }
 
 static GstFlowReturn decode(GstMvinrDec* self, GstBuffer* buffer) {
