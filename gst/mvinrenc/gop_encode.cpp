@@ -8,23 +8,26 @@
 namespace mvinr::gst {
 
 GstFlowReturn GopStream::fail(const Error& error) {
-  const char* text = error.message.c_str();
+  // LibTorch appends where it failed: that is for the developer.
+  const std::string first_line = error.message.substr(0, error.message.find('\n'));
+  const char* text = first_line.c_str();
+  const char* all = error.message.c_str();
   switch (error.code) {
     case ErrorCode::limit_exceeded:
-      GST_ELEMENT_ERROR(element_, RESOURCE, NO_SPACE_LEFT, ("%s", text), (nullptr));
+      GST_ELEMENT_ERROR(element_, RESOURCE, NO_SPACE_LEFT, ("%s", text), ("%s", all));
       break;
     case ErrorCode::no_device:
-      GST_ELEMENT_ERROR(element_, RESOURCE, NOT_FOUND, ("%s", text), (nullptr));
+      GST_ELEMENT_ERROR(element_, RESOURCE, NOT_FOUND, ("%s", text), ("%s", all));
       break;
     case ErrorCode::invalid_argument:
-      GST_ELEMENT_ERROR(element_, STREAM, FORMAT, ("%s", text), (nullptr));
+      GST_ELEMENT_ERROR(element_, STREAM, FORMAT, ("%s", text), ("%s", all));
       break;
     case ErrorCode::unsupported:
-      GST_ELEMENT_ERROR(element_, STREAM, NOT_IMPLEMENTED, ("%s", text), (nullptr));
+      GST_ELEMENT_ERROR(element_, STREAM, NOT_IMPLEMENTED, ("%s", text), ("%s", all));
       break;
     default:
       GST_ELEMENT_ERROR(element_, STREAM, ENCODE, ("%s: %s", to_string(error.code), text),
-                        (nullptr));
+                        ("%s", all));
   }
   return GST_FLOW_ERROR;
 }

@@ -58,10 +58,9 @@ void install_properties(GObjectClass* klass) {
                                        mode_type(), int(e.mode), ready));
   install(kPropLambda,
           g_param_spec_double("lambda", "Lambda",
-                              "Weight of the rate against the distortion: smaller is better "
-                              "quality and more bytes, a factor of 4 is about one step of quality. "
-                              "With bitrate > 0 only the guess for the first GOP. Read at every "
-                              "GOP",
+                              "Weight of the rate in distortion + lambda x rate: smaller gives "
+                              "better quality and more bytes. With bitrate > 0 only the guess for "
+                              "the first GOP. Read at every GOP",
                               kMinLambda, kMaxLambda, e.lambda, playing));
   install(kPropBitrate,
           g_param_spec_uint("bitrate", "Bitrate",

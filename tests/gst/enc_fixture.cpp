@@ -118,6 +118,10 @@ void EncoderUnderTest::frames(const std::string& pad, int count, int first) {
   for (int i = first; i < first + count; ++i) frame(pad, GstClockTime(i) * kFrame, i);
 }
 
+void EncoderUnderTest::buffer(const std::string& pad, GstBuffer* buffer) {
+  then(pad, [=](GstHarness* h) { gst_harness_push(h, buffer); });
+}
+
 void EncoderUnderTest::gap(const std::string& pad, GstClockTime pts, GstClockTime duration) {
   then(pad, [=](GstHarness* h) { gst_harness_push_event(h, gst_event_new_gap(pts, duration)); });
 }

@@ -51,6 +51,7 @@ class EncoderUnderTest {
   void then(const std::string& pad, Step step);
   void frame(const std::string& pad, GstClockTime pts, int value);
   void frames(const std::string& pad, int count, int first = 0);  // at 25 fps, value = number
+  void buffer(const std::string& pad, GstBuffer* buffer);         // takes it
   void gap(const std::string& pad, GstClockTime pts, GstClockTime duration);
   void caps(const std::string& pad, const std::string& caps);
   void eos(const std::string& pad);

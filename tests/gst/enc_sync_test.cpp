@@ -331,6 +331,83 @@ TEST_F(EncSync, QueriesAreAnsweredWhileItTrains) {
             0.5);
 }
 
+TEST_F(EncSync, ALiveSourceThatStallsIsRepeatedWhenTheLatencyIsOver) {
+  EncoderUnderTest enc;  // harnesses are live sources
+  enc.set("gop-size", 4u);
+  enc.pad("texture_0", kTexture);
+  enc.pad("texture_1", kTexture);
+  GstHarness* h = enc.pad("texture_0");
+  gst_harness_use_systemclock(h);
+  GstClock* clock = gst_element_get_clock(enc.element());
+  gst_element_set_base_time(enc.element(), gst_clock_get_time(clock));
+  gst_object_unref(clock);
+  enc.frames("texture_0", 6);
+  enc.frames("texture_1", 2);
+  // Frame 3 is given up at its time plus the latency, the duration of a GOP.
+  EXPECT_GE(seconds_of([&] {
+              enc.start();
+              EXPECT_TRUE(eventually([&] { return enc.units().size() == 1; }));
+            }),
+            0.25);
+  EXPECT_EQ(samples(0, 2), (std::vector<int>{0, 1, 2, 3}));
+  EXPECT_EQ(samples(1, 2), (std::vector<int>{0, 1, 1, 1}));
+  EXPECT_NE(enc.warnings().find("texture_1: 2 repeated"), std::string::npos) << enc.warnings();
+  enc.join();
+}
+
+TEST_F(EncSync, AFlushingSeekEndsATrainingAndGoesUpstream) {
+  EncoderUnderTest enc;
+  fake::set_behaviour({.seconds = 100});
+  enc.set("gop-size", 2u);
+  enc.pad("texture_0", kTexture);
+  GstHarness* h = enc.pad("texture_0");
+  // An upstream that can seek, and then sends two frames of the new position.
+  gst_pad_add_probe(
+      h->srcpad, GST_PAD_PROBE_TYPE_QUERY_UPSTREAM,
+      [](GstPad*, GstPadProbeInfo* info, gpointer) {
+        GstQuery* query = GST_PAD_PROBE_INFO_QUERY(info);
+        if (GST_QUERY_TYPE(query) != GST_QUERY_SEEKING) return GST_PAD_PROBE_OK;
+        gst_query_set_seeking(query, GST_FORMAT_TIME, TRUE, 0, GST_SECOND * 100);
+        return GST_PAD_PROBE_HANDLED;
+      },
+      nullptr, nullptr);
+  gst_pad_add_probe(
+      h->srcpad, GST_PAD_PROBE_TYPE_EVENT_UPSTREAM,
+      [](GstPad* pad, GstPadProbeInfo* info, gpointer) {
+        GstEvent* event = GST_PAD_PROBE_INFO_EVENT(info);
+        if (GST_EVENT_TYPE(event) != GST_EVENT_SEEK) return GST_PAD_PROBE_OK;
+        const guint32 seqnum = gst_event_get_seqnum(event);
+        GstSegment segment;
+        gst_segment_init(&segment, GST_FORMAT_TIME);
+        segment.start = segment.time = segment.position = 5 * GST_SECOND;
+        for (GstEvent* answer : {gst_event_new_flush_start(), gst_event_new_flush_stop(TRUE),
+                                 gst_event_new_segment(&segment)}) {
+          gst_event_set_seqnum(answer, seqnum);
+          gst_pad_push_event(pad, answer);
+        }
+        gst_event_unref(event);
+        return GST_PAD_PROBE_HANDLED;
+      },
+      nullptr, nullptr);
+  enc.frames("texture_0", 2);
+  enc.start();
+  ASSERT_TRUE(eventually([] { return fake::log().training == 1; }));
+  GstEvent* seek = gst_event_new_seek(1, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET,
+                                      5 * GST_SECOND, GST_SEEK_TYPE_NONE, -1);
+  bool sought = false;
+  EXPECT_LT(seconds_of([&] { sought = gst_harness_push_upstream_event(h, seek); }), 1);
+  EXPECT_TRUE(sought);
+  enc.join();
+  fake::set_behaviour({});
+  enc.frames("texture_0", 2, 125);
+  enc.eos("texture_0");
+  ASSERT_TRUE(enc.run());
+  EXPECT_EQ(samples(0, 1), (std::vector<int>{125, 126}));
+  const auto units = enc.units();
+  ASSERT_EQ(units.size(), 1u);
+  EXPECT_EQ(units[0].pts, 5 * GST_SECOND) << "in the segment of the seek";
+}
+
 TEST_F(EncSync, FiftyStartsAndStopsLeaveNothingBehind) {
   EncoderUnderTest enc;
   fake::set_behaviour({.seconds = 0.02});
