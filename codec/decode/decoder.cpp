@@ -83,7 +83,9 @@ class RealDecoder final : public Decoder {
     const int count = static_cast<int>(jobs.size());
     const int workers = pool_.workers();
     // As many jobs as possible side by side, each on one thread; all threads share what is left.
-    const int alone = workers == 1 ? count : count - count % workers;
+    // Pictures too large to have feature maps for each thread are computed one after the other.
+    const bool fits = gop_->memory().map_bytes() < memory_of_this_machine() / 2 / workers;
+    const int alone = workers == 1 ? count : fits ? count - count % workers : 0;
     MVINR_TRY(allocate_memory(alone > 0 ? workers : 1));
     MVINR_TRY(prepare_views(jobs, stop));
 

@@ -15,14 +15,13 @@ int64_t canvas_samples(const ModelConfig& m) {
   return int64_t{m.canvas_width} * m.canvas_height * m.views;
 }
 
-// Three quarters of the machine's memory: beyond it, a stream is not worth the swapping.
+}  // namespace
+
 uint64_t memory_of_this_machine() {
   const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
   if (pages <= 0 || page <= 0) return UINT64_MAX;
   return static_cast<uint64_t>(pages) * static_cast<uint64_t>(page) / 4 * 3;
 }
-
-}  // namespace
 
 Status check_limits(const Plan& plan, const MemoryNeed& need, const GopLimits& limits) {
   const uint64_t samples = static_cast<uint64_t>(canvas_samples(plan.config));

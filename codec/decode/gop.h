@@ -15,7 +15,7 @@ namespace mvinr {
 
 struct GopLimits {
   uint64_t max_samples = 1ull << 32;  // canvas samples x views; memory follows from it
-  int workers = 1;                    // threads that will have feature maps of their own
+  int workers = 1;                    // threads of the decoder
 };
 
 class Gop {
@@ -61,7 +61,11 @@ class Gop {
   std::unique_ptr<View[]> views_;
 };
 
-/// Refuses what would need more memory than the limits, or than this machine has, allow.
+/// Three quarters of the machine's memory: beyond it, a stream is not worth the swapping.
+uint64_t memory_of_this_machine();
+
+/// Refuses what would need more memory than the limits, or than this machine has, allow, if one
+/// picture is computed at a time.
 Status check_limits(const Plan& plan, const MemoryNeed& need, const GopLimits& limits);
 
 }  // namespace mvinr

@@ -6,7 +6,9 @@
 
 // Plain loops that the compiler makes vectors of: one copy per instruction set, chosen when the
 // library is loaded (two to four times faster than SSE2 alone; the results are the same integers).
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+// Clang's fuzzing builds and ThreadSanitizer, whose runtime is not up yet when the loader chooses,
+// go without.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
 #define MVINR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define MVINR_CLONES

@@ -108,9 +108,9 @@ class Run {
     const int taps = stem ? 9 : 1;
     if (job_.still->steps[i].size() > 0)
       return plane16_at(const_cast<int16_t*>(job_.still->steps[i].data()), s.grid_channels * taps,
-                      s.height, s.width);
-    Plane16 planes =
-        plane16_at(stem ? maps_.raw.data() : maps_.planes.data(), s.grid_channels, s.height, s.width);
+                        s.height, s.width);
+    Plane16 planes = plane16_at(stem ? maps_.raw.data() : maps_.planes.data(), s.grid_channels,
+                                s.height, s.width);
     fill_grid_planes(plan_, s, job_.tensors, job_.view, job_.frame, planes);
     if (!stem) return planes;
     const Plane16 shifted = plane16_at(maps_.planes.data(), s.grid_channels * 9, s.height, s.width);
