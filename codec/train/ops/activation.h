@@ -190,9 +190,16 @@ inline Vec hidden_index(Vec sum, Vec bias) {
 }
 inline Vec look_up(const int16_t* table, Vec index, float unit) {
   const IntVec i = __builtin_convertvector(index, IntVec) & 255;
+#if MVINR_OPS_LANES == 8
+  // 32 bits from the 16-bit table: the tables are followed by padding.
+  const auto pairs = reinterpret_cast<IntVec>(
+      _mm256_i32gather_epi32(reinterpret_cast<const int*>(table), reinterpret_cast<__m256i>(i), 2));
+  return __builtin_convertvector((pairs << 16) >> 16, Vec) * unit;
+#else
   Vec v{};
   for (int lane = 0; lane < kLanes; ++lane) v[lane] = table[i[lane]];
   return v * unit;
+#endif
 }
 
 inline void activate_quantised(float* hidden, int pixels, int width, const float* bias,

@@ -145,6 +145,7 @@ struct GeluTables {
   float tail[kGeluCoefficients][kGeluSegments];
   int16_t value[256];  // times 64
   int16_t slope[256];  // times kSlopeScale; 0 where the value is clamped
+  int16_t padding[2];
 };
 const GeluTables& gelu_tables();
 

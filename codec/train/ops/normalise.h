@@ -13,37 +13,84 @@ inline IntVec channel_mask(int c, int channels) {
   return index + c < channels;
 }
 
-/// x [pixels][cp] -> (x - mean) / sqrt(var + 1e-6) in place, padding stays 0; inv [pixels] gets the
-/// factors 1 / sqrt(...). `pixels` is a multiple of kLanes.
-inline void normalise(float* x, int pixels, int channels, int cp, float* inv) {
+// Both passes below go over all pixels once per step instead of finishing a group at a time: the
+// sums over lanes have long chains of dependent instructions, which overlap that way.
+inline constexpr int kMaxPixels = 96;
+
+template <int FixedVecs>  // of a pixel; 0: any number
+inline void normalise_vecs(float* x, int pixels, int channels, int vecs, float* inv) {
+  const int cp = (FixedVecs ? FixedVecs : vecs) * kLanes;
   const float unit = 1.0f / float(channels);
   const IntVec last = channel_mask(cp - kLanes, channels);
-  for (int p = 0; p < pixels; p += kLanes, x += kLanes * cp) {
+  for (int p = 0; p < pixels; p += kLanes) {
     Vec sum[kLanes];
     for (int i = 0; i < kLanes; ++i) {
-      sum[i] = load(x + i * cp);
-      for (int c = kLanes; c < cp; c += kLanes) sum[i] += load(x + i * cp + c);
+      const float* row = x + (p + i) * cp;
+      sum[i] = load(row);
+      for (int c = kLanes; c < cp; c += kLanes) sum[i] += load(row + c);
     }
-    float mean[kLanes];
-    store(mean, lane_sums(sum) * unit);
+    store(inv + p, lane_sums(sum) * unit);
+  }
+  for (int p = 0; p < pixels; p += kLanes) {
+    Vec sum[kLanes];
     for (int i = 0; i < kLanes; ++i) {
-      const Vec m = broadcast(mean + i);
+      float* row = x + (p + i) * cp;
+      const Vec mean = broadcast(inv + p + i);
       sum[i] = Vec{};
       int c = 0;
       for (; c < cp - kLanes; c += kLanes) {
-        const Vec v = load(x + i * cp + c) - m;
-        store(x + i * cp + c, v);
+        const Vec v = load(row + c) - mean;
+        store(row + c, v);
         sum[i] += v * v;
       }
-      const Vec v = keep(last, load(x + i * cp + c) - m);
-      store(x + i * cp + c, v);
+      const Vec v = keep(last, load(row + c) - mean);
+      store(row + c, v);
       sum[i] += v * v;
     }
-    const Vec factor = 1.0f / square_root(lane_sums(sum) * unit + 1e-6f);
-    store(inv + p, factor);
+    store(inv + p, 1.0f / square_root(lane_sums(sum) * unit + 1e-6f));
+  }
+  for (int p = 0; p < pixels; ++p) {
+    const Vec factor = broadcast(inv + p);
+    for (int c = 0; c < cp; c += kLanes) store(x + p * cp + c, load(x + p * cp + c) * factor);
+  }
+}
+
+/// x [pixels][cp] -> (x - mean) / sqrt(var + 1e-6) in place, padding stays 0; inv [pixels] gets the
+/// factors 1 / sqrt(...). `pixels` is a multiple of kLanes, at most kMaxPixels.
+inline void normalise(float* x, int pixels, int channels, int cp, float* inv) {
+  const int vecs = cp / kLanes;
+  (vecs == 1   ? normalise_vecs<1>
+   : vecs == 2 ? normalise_vecs<2>
+               : normalise_vecs<0>)(x, pixels, channels, vecs, inv);
+}
+
+template <int FixedVecs>
+inline void normalise_backward_vecs(const float* y, const float* inv, float* grad, int pixels,
+                                    int channels, int vecs) {
+  const int cp = (FixedVecs ? FixedVecs : vecs) * kLanes;
+  const float unit = 1.0f / float(channels);
+  const IntVec last = channel_mask(cp - kLanes, channels);
+  float means[kMaxPixels], slopes[kMaxPixels];
+  for (int p = 0; p < pixels; p += kLanes) {
+    Vec sum[kLanes], product[kLanes];
     for (int i = 0; i < kLanes; ++i) {
-      const Vec f = broadcast(inv + p + i);
-      for (int c = 0; c < cp; c += kLanes) store(x + i * cp + c, load(x + i * cp + c) * f);
+      sum[i] = product[i] = Vec{};
+      for (int c = 0; c < cp; c += kLanes) {
+        const Vec g = load(grad + (p + i) * cp + c);
+        sum[i] += g;
+        product[i] += g * load(y + (p + i) * cp + c);
+      }
+    }
+    store(means + p, lane_sums(sum) * unit);
+    store(slopes + p, lane_sums(product) * unit);
+  }
+  for (int p = 0; p < pixels; ++p) {
+    const Vec mean = broadcast(means + p), slope = broadcast(slopes + p),
+              factor = broadcast(inv + p);
+    for (int c = 0; c < cp; c += kLanes) {
+      Vec v = (load(grad + p * cp + c) - mean - load(y + p * cp + c) * slope) * factor;
+      if (c + kLanes >= cp) v = keep(last, v);
+      store(grad + p * cp + c, v);
     }
   }
 }
@@ -51,30 +98,10 @@ inline void normalise(float* x, int pixels, int channels, int cp, float* inv) {
 /// Gradient of the input of normalise from its output `y`, factors `inv` and `grad` (in place).
 inline void normalise_backward(const float* y, const float* inv, float* grad, int pixels,
                                int channels, int cp) {
-  const float unit = 1.0f / float(channels);
-  const IntVec last = channel_mask(cp - kLanes, channels);
-  for (int p = 0; p < pixels; p += kLanes, y += kLanes * cp, grad += kLanes * cp) {
-    Vec sum[kLanes], product[kLanes];
-    for (int i = 0; i < kLanes; ++i) {
-      sum[i] = product[i] = Vec{};
-      for (int c = 0; c < cp; c += kLanes) {
-        const Vec g = load(grad + i * cp + c);
-        sum[i] += g;
-        product[i] += g * load(y + i * cp + c);
-      }
-    }
-    float mean[kLanes], slope[kLanes];
-    store(mean, lane_sums(sum) * unit);
-    store(slope, lane_sums(product) * unit);
-    for (int i = 0; i < kLanes; ++i) {
-      const Vec m = broadcast(mean + i), s = broadcast(slope + i), f = broadcast(inv + p + i);
-      for (int c = 0; c < cp; c += kLanes) {
-        Vec v = (load(grad + i * cp + c) - m - load(y + i * cp + c) * s) * f;
-        if (c + kLanes >= cp) v = keep(last, v);
-        store(grad + i * cp + c, v);
-      }
-    }
-  }
+  const int vecs = cp / kLanes;
+  (vecs == 1   ? normalise_backward_vecs<1>
+   : vecs == 2 ? normalise_backward_vecs<2>
+               : normalise_backward_vecs<0>)(y, inv, grad, pixels, channels, vecs);
 }
 
 /// clamp(round(32 x), -128, 127): to(i) gets kInputScale times the Q5 activation. In place if
