@@ -12,8 +12,8 @@
 namespace mvinr {
 namespace {
 
-constexpr double kGridStep = 0.125;    // first quantisation step of a grid
-constexpr double kGridInit = 0.05;     // grids start in U(-kGridInit, kGridInit)
+constexpr double kGridStep = 0.2;    // first quantisation step of a grid
+constexpr double kGridInit = 0.3;     // grids start in U(-kGridInit, kGridInit)
 constexpr int kFirstWeightLevels = 8;  // first step = max |w| / this
 
 using at::indexing::Slice;
@@ -196,7 +196,7 @@ at::Tensor forward(const Network& net, const Values& values, const Precision& pr
   for (int i = 1; i <= int(config.stages.size()); ++i) {
     const StageConfig& stage = config.stages[size_t(i) - 1];
     const bool reduce_first = config.order == StageOrder::reduce_first;
-    x = ops::layer_norm(x, quantise);
+    x = ops::layer_norm(x, quantise, reduce_first ? 5 : 10);
     if (reduce_first) {
       const at::Tensor w = tensors.next("reduce.weight");
       x = ops::pointwise(x, w, tensors.next("reduce.bias").view(-1), quantise);

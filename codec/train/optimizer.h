@@ -11,7 +11,7 @@ namespace mvinr {
 class Adam {
  public:
   struct Options {
-    double beta1 = 0.9, beta2 = 0.99, epsilon = 1e-10;
+    double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-10;
   };
   explicit Adam(Options options) : options_(options) {}
 

@@ -1,15 +1,14 @@
 #include "train/rate.h"
 
+#include <algorithm>
 #include <cmath>
 
-#include "entropy/grid_coder.h"
+#include "entropy/side_info.h"
+#include "train/context_bits.h"
 #include "train/quantize.h"
 
 namespace mvinr {
 namespace {
-
-namespace F = at;
-using at::indexing::Slice;
 
 constexpr double kMinProbability = 1.0 / 65536;
 
@@ -21,58 +20,63 @@ at::Tensor symbols(const Network& net, const Parameter& p, bool hard) {
   return round_to(q, 1.0).clamp(-p.limit, p.limit);
 }
 
-/// The sixteen neighbours of every symbol of a grid [V][T][C][h][w] (bitstream.md 6.4):
-/// [16][V][T][C][h][w]. `below` is the coarser grid of the same kind, or undefined.
-at::Tensor contexts(const at::Tensor& s, const at::Tensor& below) {
-  const int64_t T = s.size(1), C = s.size(2), h = s.size(3), w = s.size(4);
-  const at::Tensor pad = at::constant_pad_nd(s, {2, 1, 2, 1});
-  auto at_offset = [&](const at::Tensor& padded, int64_t dy, int64_t dx) {
-    return padded.narrow(3, 2 + dy, h).narrow(4, 2 + dx, w);
-  };
-  const at::Tensor zero = at::zeros_like(s);
-  auto shift_dim = [&](const at::Tensor& v, int64_t dim, int64_t size) {  // value at index - 1
-    if (size == 1) return zero;
-    return at::cat({at::zeros_like(v.narrow(dim, 0, 1)), v.narrow(dim, 0, size - 1)}, dim);
-  };
-  // Reference view: view 0 for all others (trainer's choice, see export.cpp).
-  auto reference = [&](const at::Tensor& v) {
-    if (s.size(0) == 1) return zero;
-    return at::cat({at::zeros_like(v.narrow(0, 0, 1)),
-                    v.narrow(0, 0, 1).expand_as(v.narrow(0, 1, v.size(0) - 1))});
-  };
-  const at::Tensor east = at_offset(pad, 0, 1), south = at_offset(pad, 1, 0);
-  at::Tensor parent = zero;
-  if (below.defined()) {
-    auto index = [&](int64_t size, int64_t from) {
-      return (at::arange(size, s.options().dtype(at::kLong)) * from).floor_divide(size);
-    };
-    const int64_t cp = below.size(2);
-    const at::Tensor channel = at::arange(C, s.options().dtype(at::kLong)).clamp_max(cp - 1);
-    parent = below.index_select(1, index(T, below.size(1)))
-                 .index_select(2, channel)
-                 .index_select(3, index(h, below.size(3)))
-                 .index_select(4, index(w, below.size(4)));
+/// log2 of the Laplace scale b under which rounded symbols take the fewest bits, per group of the
+/// dimensions `reduce`. With q = e^(-1/2b), n symbols of which m are not zero, and S the sum of
+/// their magnitudes, the bits are least where (n + 2S) q^2 + (n - m) q = 2S - m.
+at::Tensor best_log_scale(const at::Tensor& symbols, at::IntArrayRef reduce) {
+  const at::Tensor k = symbols.detach().abs().to(at::kDouble);
+  const at::Tensor sum = k.sum(reduce, true), nonzero = (k > 0).to(at::kDouble).sum(reduce, true);
+  const double n = double(k.numel()) / double(sum.numel());
+  const at::Tensor a = n + 2 * sum, zero = n - nonzero;
+  const at::Tensor q = (at::sqrt(zero * zero + 4 * a * (2 * sum - nonzero)) - zero) / (2 * a);
+  const at::Tensor b = -0.5 / q.clamp(1e-4, 0.9999).log();
+  return b.log2().clamp(-4, 9.875).to(symbols.scalar_type());
+}
+
+/// Bits of a tensor without context: Laplace, one scale per group. The best scale needs no
+/// gradient: there the bits do not change with it.
+at::Tensor plain_bits(const at::Tensor& s, at::IntArrayRef reduce, bool hard) {
+  const at::Tensor log_scale =
+      hard ? best_log_scale(s, reduce) : s.abs().mean(reduce, true).clamp_min(0.07).log2();
+  return laplace_bits(s, at::zeros({}, s.options()), log_scale).sum();
+}
+
+/// Bits of a list of small integers in front of symbols (docs/bitstream.md 6.2).
+double list_bits(std::vector<int> values, int low, int bits) {
+  CostCounter cost;
+  code_list(cost, values, low, bits);
+  return cost.total();
+}
+
+int laplace_scale(const Histogram& h) { return h.best_scale(Shape::laplace, h.max_symbol()); }
+
+double tensor_side_bits(const TensorSpec& spec, const CodedTensor& tensor) {
+  const Histogram histogram(tensor.symbols);
+  CostCounter cost;
+  cost.exp_golomb(histogram.max_symbol(), 2);
+  if (histogram.max_symbol() == 0) return cost.total();
+  const bool rows = spec.kind == TensorKind::weight && spec.rows() > 1;
+  return cost.total() + list_bits({tensor.steps.begin(), tensor.steps.end()}, -128, 8) + 1 + rows +
+         list_bits({laplace_scale(histogram)}, 0, kScaleBits);
+}
+
+double grid_side_bits(const TensorSpec& spec, const CodedTensor& tensor, bool context) {
+  const size_t plane = size_t(spec.dims[2]) * size_t(spec.dims[3]), channels = size_t(spec.dims[1]);
+  std::vector<int> alphabets, steps, scales;
+  for (size_t c = 0; c < channels; ++c) {
+    std::vector<int16_t> symbols;
+    for (size_t i = c * plane; i < tensor.symbols.size(); i += channels * plane)
+      symbols.insert(symbols.end(), tensor.symbols.begin() + ptrdiff_t(i),
+                     tensor.symbols.begin() + ptrdiff_t(i + plane));
+    const Histogram histogram(symbols);
+    alphabets.push_back(histogram.max_symbol());
+    if (histogram.max_symbol() == 0) continue;
+    steps.push_back(tensor.steps[c]);
+    scales.push_back(laplace_scale(histogram));
   }
-  return at::stack({at_offset(pad, 0, -1), at_offset(pad, -1, 0), at_offset(pad, -1, -1),
-                    at_offset(pad, -1, 1), at_offset(pad, 0, -2), at_offset(pad, -2, 0),
-                    shift_dim(s, 1, T), shift_dim(east, 1, T), shift_dim(south, 1, T), parent,
-                    reference(s), shift_dim(s, 2, C), reference(east),
-                    reference(at_offset(pad, 0, -1)), reference(south), shift_dim(east, 2, C)})
-      .clamp(-127, 127);
-}
-
-at::Tensor grid_bits(const ContextParameters& c, const at::Tensor& s, const at::Tensor& below) {
-  const at::Tensor ctx = contexts(s, below).reshape({kContexts, -1});
-  const at::Tensor hidden = at::addmm(c.hidden_bias.unsqueeze(1), c.hidden_weight, ctx).relu();
-  const at::Tensor out =
-      at::addmm(c.out_bias.unsqueeze(1), c.out_weight, hidden) + at::mm(c.skip_weight, ctx);
-  return laplace_bits(s.reshape(-1), out[0], out[1].clamp(-4, 5.875)).sum();
-}
-
-/// Bits of a tensor without context: Laplace of its own mean magnitude, per `group` dimension.
-at::Tensor plain_bits(const at::Tensor& s, at::IntArrayRef reduce) {
-  const at::Tensor scale = s.abs().mean(reduce, true).clamp_min(0.07);
-  return laplace_bits(s, at::zeros({}, s.options()), scale.log2()).sum();
+  double bits = list_bits(alphabets, 0, 11) + list_bits(steps, -128, 8);
+  if (!context && !scales.empty()) bits += 1 + list_bits(scales, 0, kScaleBits);
+  return bits;
 }
 
 }  // namespace
@@ -103,7 +107,7 @@ RateEstimate estimate_rate(const Network& net, bool hard, bool parts) {
     const Parameter& p = net.parameters[i];
     const at::Tensor s = symbols(net, p, hard);
     if (p.spec.kind != TensorKind::grid) {
-      add(plain_bits(s, {0, 1}), rate.network);
+      add(plain_bits(s, {0, 1}, hard), rate.network);
       continue;
     }
     const int g = p.spec.grid;
@@ -116,12 +120,41 @@ RateEstimate estimate_rate(const Network& net, bool hard, bool parts) {
         below = grid_symbols[size_t(k)];
     }
     const at::Tensor bits = grid.coding == GridCoding::context
-                                ? grid_bits(net.contexts[size_t(g)], s, below)
-                                : plain_bits(s, {0, 1, 3, 4});
+                                ? context_bits(s, below, net.contexts[size_t(g)])
+                                : plain_bits(s, {1, 3, 4}, hard);
     add(bits, grid.per_view ? rate.views : rate.shared);
   }
   rate.bits = at::stack(terms).sum();
   return rate;
+}
+
+double side_info_bits(const CodedModel& model) {
+  constexpr double kCodewordEnd = 8;  // a codeword ends at a byte
+  double bits = kCodewordEnd;
+  int context_grids = 0, shared = 0, views = 0;
+  for (size_t g = 0; g < model.config.grids.size(); ++g) {
+    const GridConfig& grid = model.config.grids[g];
+    (grid.per_view ? views : shared) += 1;
+    if (grid.coding != GridCoding::context) continue;
+    bits += context_model_bits(model.context_models[g]);
+    context_grids += grid.per_view;
+  }
+  const std::vector<TensorSpec> specs = tensor_specs(model.config);
+  for (size_t i = 0; i < specs.size(); ++i) {
+    const TensorSpec& spec = specs[i];
+    bits +=
+        spec.kind == TensorKind::grid
+            ? grid_side_bits(spec, model.tensors[i],
+                             model.config.grids[size_t(spec.grid)].coding == GridCoding::context)
+            : tensor_side_bits(spec, model.tensors[i]);
+  }
+  if (shared > 0) bits += kCodewordEnd;
+  for (const ViewReference& r : model.references) {
+    if (views == 0) break;
+    bits += kCodewordEnd + 8;
+    if (r.view >= 0) bits += context_grids * 2 * 2;  // displacements of zero
+  }
+  return bits;
 }
 
 }  // namespace mvinr

@@ -24,12 +24,12 @@ double seconds_since(Clock::time_point start) {
 }
 
 // Shares of the training (docs/training.md, "Phases").
-constexpr double kFloatShare = 0.08;  // no quantisation, no rate
-constexpr double kNoiseShare = 0.62;  // up to here: noise on grids, rounded weights, rate
+constexpr double kFloatShare = 0.04;  // no quantisation, no rate
+constexpr double kNoiseShare = 0.75;  // up to here: noise on grids, rounded weights, rate
 constexpr double kPruneAt = 0.45;     // magnitude pruning, fine-tuned by the rest
 constexpr double kWarmUpShare = 0.03;
-constexpr double kRate = 4e-3;  // Adam's learning rate for weights, cosine to kLastRate
-constexpr double kLastRate = 4e-5;
+constexpr double kRate = 1.2e-2;  // Adam's learning rate for weights, cosine to kLastRate
+constexpr double kLastRate = 1e-4;
 constexpr double kGridRate = 4.0;  // learning rates relative to the weights'
 constexpr double kStepRate = 2.0;  // of log2 steps
 constexpr double kContextRate = 1.0;

@@ -18,7 +18,7 @@ struct TrainOptions {
   int steps = 1000;
   double time_budget = 0;  // seconds; > 0: as many steps as fit, `steps` is ignored
   uint64_t seed = 1;
-  int batch_samples = 1 << 18;  // canvas samples of a step: as many views as fit, at least one
+  int batch_samples = 1 << 16;  // canvas samples of a step: as many views as fit, at least one
   std::function<void(const Progress&)> on_progress;
 };
 
