@@ -2,10 +2,6 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <algorithm>
-#include <cstdlib>
-#include <optional>
-
 #include "train/ops/ops.h"
 
 namespace mvinr::ops::composite {
@@ -20,14 +16,13 @@ constexpr double kPlaneMax = 32767.0 / 1024.0;
 /// cannot pass through a Function).
 struct StraightThrough : public torch::autograd::Function<StraightThrough> {
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& value,
-                        const Tensor& quantised, const std::optional<Tensor>& mask) {
-    ctx->save_for_backward({mask ? *mask : Tensor()});
+                        const Tensor& quantised, const Tensor& mask) {
+    ctx->save_for_backward({mask});
     return quantised.clone();
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list grads) {
-    const Tensor mask = ctx->get_saved_variables()[0];
-    return {grads[0] * mask, Tensor(), Tensor()};
+    return {grads[0] * ctx->get_saved_variables()[0], Tensor(), Tensor()};
   }
 };
 
@@ -43,7 +38,7 @@ Tensor fake_quantise(const Tensor& value, double scale, double low, double high,
 
 Tensor round10(const Tensor& value) {
   return StraightThrough::apply(value, at::floor(value.detach() * 1024.0 + 0.5) / 1024.0,
-                                torch::ones({}, value.options()));
+                                at::ones({}, value.options()));
 }
 
 Tensor clamp10(const Tensor& value) {
@@ -60,19 +55,15 @@ Tensor plus(const Tensor& value, const Tensor& bias, Quantise q) {
 /// The decoder's bilinear enlargement along one dimension (docs/bitstream.md 5.4).
 Tensor enlarge(const Tensor& x, int64_t dim, int64_t scale) {
   const int64_t size = x.size(dim);
-  std::vector<int64_t> near, far;
-  std::vector<float> weight;
-  for (int64_t i = 0; i < size * scale; ++i) {
-    const int64_t d = 2 * (i % scale) + 1 - scale;
-    near.push_back(i / scale);
-    far.push_back(std::clamp<int64_t>(i / scale + (d < 0 ? -1 : 1), 0, size - 1));
-    weight.push_back(float((std::abs(d) * 256 + scale) / (2 * scale)) / 256.0f);
-  }
-  const auto index = [&](const std::vector<int64_t>& v) { return at::tensor(v).to(x.device()); };
+  const Tensor i = at::arange(size * scale, x.options().dtype(at::kLong));
+  const Tensor near = i.floor_divide(scale);
+  const Tensor d = 2 * i.remainder(scale) + (1 - scale);
+  const Tensor far = (near + at::where(d < 0, -1, 1)).clamp(0, size - 1);
   std::vector<int64_t> shape(size_t(x.dim()), 1);
   shape[size_t(dim)] = size * scale;
-  const Tensor w = at::tensor(weight).to(x.options()).view(shape);
-  return x.index_select(dim, index(near)) * (1 - w) + x.index_select(dim, index(far)) * w;
+  const Tensor weight =
+      ((d.abs() * 256 + scale).floor_divide(2 * scale).to(x.scalar_type()) / 256.0).view(shape);
+  return x.index_select(dim, near) * (1 - weight) + x.index_select(dim, far) * weight;
 }
 
 Tensor normalise(const Tensor& d) {
@@ -84,7 +75,7 @@ Tensor squared_error(const Tensor& outputs, const Tensor& target, int bits) {
   const double full = static_cast<double>(int64_t{1} << bits);
   const Tensor samples = outputs * full;
   const Tensor limited = StraightThrough::apply(samples, samples.detach().clamp(0.0, full - 1.0),
-                                                torch::ones({}, samples.options()));
+                                                at::ones({}, samples.options()));
   const Tensor integers = target.to(torch::kInt32).bitwise_and(0xFFFF).to(torch::kFloat32);
   return ((limited - integers) / (full - 1.0)).square().sum({1, 2});
 }
