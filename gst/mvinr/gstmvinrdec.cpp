@@ -9,6 +9,8 @@
  * GRAY10_LE32, samples unchanged. Range of depth in metres: the pads' properties `depth-near` and
  * `depth-far`.
  *
+ * The stream does not tell colorimetry; the caps say what GStreamer assumes for the size.
+ *
  * Frames are independent of each other, so an accurate seek renders only frames inside the segment,
  * reverse playback renders them in descending order, and late frames are skipped before they are
  * rendered. Of key-unit trick modes, the first frame of each access unit is shown.
@@ -61,7 +63,13 @@ GstMvinrDecState::GstMvinrDecState() {
   gst_segment_init(&segment, GST_FORMAT_TIME);
 }
 
+void GstMvinrDecState::drop_fragment() {
+  for (GstBuffer* buffer : fragment) gst_buffer_unref(buffer);
+  fragment.clear();
+}
+
 GstMvinrDecState::~GstMvinrDecState() {
+  drop_fragment();
   gst_flow_combiner_unref(combiner);
   if (tags) gst_tag_list_unref(tags);
 }
@@ -94,6 +102,22 @@ static void take_stream_start(GstMvinrDec* self, GstEvent* event) {
   if (!state.pads.empty() && another) gst_mvinr_dec_restart_streams(self);
 }
 
+// A parser measures bitrates again and again. Telling every pad could block on one that is not
+// linked (in decodebin3's multiqueue) while the linked ones starve.
+static bool differ_besides_bitrates(const GstTagList* a, const GstTagList* b) {
+  auto without = [](const GstTagList* list) {
+    GstTagList* copy = list ? gst_tag_list_copy(list) : gst_tag_list_new_empty();
+    for (const char* tag : {GST_TAG_BITRATE, GST_TAG_MINIMUM_BITRATE, GST_TAG_MAXIMUM_BITRATE})
+      gst_tag_list_remove_tag(copy, tag);
+    return copy;
+  };
+  GstTagList *left = without(a), *right = without(b);
+  const bool differ = !gst_tag_list_is_equal(left, right);
+  gst_tag_list_unref(left);
+  gst_tag_list_unref(right);
+  return differ;
+}
+
 static void take_tags(GstMvinrDec* self, GstEvent* event) {
   GstMvinrDecState& state = *self->priv->state;
   GstTagList* tags;
@@ -102,9 +126,10 @@ static void take_tags(GstMvinrDec* self, GstEvent* event) {
     gst_pad_event_default(self->sink, GST_OBJECT(self), gst_event_ref(event));
     return;
   }
+  const bool news = differ_besides_bitrates(state.tags, tags);
   if (state.tags) gst_tag_list_unref(state.tags);
   state.tags = gst_tag_list_ref(tags);
-  gst_mvinr_dec_push_tags(self);
+  if (news) gst_mvinr_dec_push_tags(self);
 }
 
 static gboolean end_of_stream(GstMvinrDec* self, GstEvent* event) {
@@ -127,15 +152,33 @@ static gboolean flush_stop(GstMvinrDec* self, GstEvent* event) {
   gst_segment_init(&state.segment, GST_FORMAT_TIME);
   GST_OBJECT_UNLOCK(self);
   state.errors = 0;
+  state.drop_fragment();
   for (GstMvinrDecPad* pad : state.pads) gst_mvinr_dec_pad_reset(pad);
   gst_mvinr_dec_resume(self);
   return ok;
 }
 
+static bool ends_fragment(GstEvent* event) {
+  switch (GST_EVENT_TYPE(event)) {
+    case GST_EVENT_STREAM_START:
+    case GST_EVENT_SEGMENT:
+    case GST_EVENT_SEGMENT_DONE:
+    case GST_EVENT_GAP:
+    case GST_EVENT_EOS:
+      return true;
+    default:
+      return false;
+  }
+}
+
 static gboolean gst_mvinr_dec_sink_event(GstPad* pad, GstObject* parent, GstEvent* event) {
   GstMvinrDec* self = GST_MVINR_DEC(parent);
   return gst_mvinr_guard(self, FALSE, [&]() -> gboolean {
-    if (!self->priv->state) return gst_pad_event_default(pad, parent, event);
+    // The only event that comes from another thread than the buffers, or while the element stops.
+    if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_START) gst_mvinr_dec_cancel(self);
+    if (GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_START || !self->priv->state)
+      return gst_pad_event_default(pad, parent, event);
+    if (ends_fragment(event)) gst_mvinr_dec_drain(self);
     switch (GST_EVENT_TYPE(event)) {
       case GST_EVENT_STREAM_START:
         take_stream_start(self, event);
@@ -151,9 +194,6 @@ static gboolean gst_mvinr_dec_sink_event(GstPad* pad, GstObject* parent, GstEven
         break;
       case GST_EVENT_EOS:
         return end_of_stream(self, event);
-      case GST_EVENT_FLUSH_START:
-        gst_mvinr_dec_cancel(self);
-        return gst_pad_event_default(pad, parent, event);
       case GST_EVENT_FLUSH_STOP:
         return flush_stop(self, event);
       default:

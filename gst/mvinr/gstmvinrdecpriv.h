@@ -47,12 +47,14 @@ struct GstMvinrDecState {
   guint32 last_seek = GST_SEQNUM_INVALID;
   std::string upstream_id;  // stream-id
   guint group_id = GST_GROUP_ID_INVALID;
-  GstTagList* tags = nullptr;  // of the stream, from upstream
+  GstTagList* tags = nullptr;        // of the stream, from upstream
+  std::vector<GstBuffer*> fragment;  // reverse playback: access units that wait for their turn
   bool got_input = false;
   int errors = 0;  // damaged access units in a row
 
   GstMvinrDecState();
   ~GstMvinrDecState();
+  void drop_fragment();
 };
 
 struct GstMvinrDecPrivate {
@@ -91,6 +93,8 @@ gboolean gst_mvinr_dec_src_query(GstPad* pad, GstObject* parent, GstQuery* query
 
 /// The sink pad's chain function: decodes an access unit and pushes its pictures.
 GstFlowReturn gst_mvinr_dec_chain(GstPad* pad, GstObject* parent, GstBuffer* buffer);
+/// Shows the access units of the fragment that is being collected, the last one first.
+GstFlowReturn gst_mvinr_dec_drain(GstMvinrDec* self);
 /// Ends the rendering that runs within milliseconds, and acquires that wait. Any thread.
 void gst_mvinr_dec_cancel(GstMvinrDec* self);
 /// Ready for data again after a cancel.

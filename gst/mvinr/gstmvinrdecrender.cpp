@@ -283,17 +283,6 @@ static bool is_past_segment(const GstSegment& segment, const Gop& gop) {
   return gop.end() > gop.pts && gop.end() <= segment.start;
 }
 
-// Pads of which downstream said that they are not linked still have to see time pass, or a
-// multiqueue would wait for them.
-static GstFlowReturn check_pads(GstMvinrDec* self, const Gop& gop) {
-  GstFlowReturn flow;
-  const auto wanted = wanted_pads(self, &flow);
-  for (GstMvinrDecPad* pad : self->priv->state->pads)
-    if (gst_pad_is_linked(GST_PAD(pad)) && std::ranges::find(wanted, pad) == wanted.end())
-      push_gap(self, pad, gop.pts, gop.end());
-  return flow;
-}
-
 static GstFlowReturn decode(GstMvinrDec* self, GstBuffer* buffer) {
   GstMvinrDecState& state = *self->priv->state;
   state.got_input = true;
@@ -329,8 +318,9 @@ static GstFlowReturn decode(GstMvinrDec* self, GstBuffer* buffer) {
   gst_mvinr_dec_update_pads(self, gop.info.sequence);
   if (is_past_segment(state.segment, gop)) return GST_FLOW_EOS;
   if (!clip(state.segment, gop.pts, gop.end())) return GST_FLOW_OK;
-  const GstFlowReturn linked = check_pads(self, gop);
-  if (linked != GST_FLOW_OK) return linked;
+  GstFlowReturn flow;
+  wanted_pads(self, &flow);
+  if (flow != GST_FLOW_OK) return flow;
 
   {
     const Stopwatch stopwatch(self);
@@ -342,15 +332,36 @@ static GstFlowReturn decode(GstMvinrDec* self, GstBuffer* buffer) {
       return drop_access_unit(self, started.error(), gop.pts, gop.end());
     }
   }
-  const GstFlowReturn flow = show_frames(self, gop);
+  flow = show_frames(self, gop);
   if (std::none_of(gop.damaged.begin(), gop.damaged.end(), std::identity())) state.errors = 0;
+  return flow;
+}
+
+GstFlowReturn gst_mvinr_dec_drain(GstMvinrDec* self) {
+  auto& fragment = self->priv->state->fragment;
+  GstFlowReturn flow = GST_FLOW_OK;
+  for (; !fragment.empty(); fragment.pop_back()) {
+    if (flow == GST_FLOW_OK) flow = decode(self, fragment.back());
+    gst_buffer_unref(fragment.back());
+  }
+  return flow;
+}
+
+// In reverse, upstream sends fragments backwards, but what is inside a fragment forwards; DISCONT
+// marks its first buffer. So a fragment must be complete before its last access unit is shown.
+static GstFlowReturn take_buffer(GstMvinrDec* self, GstBuffer* buffer) {
+  GstMvinrDecState& state = *self->priv->state;
+  if (state.segment.rate > 0) return decode(self, buffer);
+  const GstFlowReturn flow =
+      GST_BUFFER_IS_DISCONT(buffer) ? gst_mvinr_dec_drain(self) : GST_FLOW_OK;
+  state.fragment.push_back(gst_buffer_ref(buffer));
   return flow;
 }
 
 GstFlowReturn gst_mvinr_dec_chain(GstPad*, GstObject* parent, GstBuffer* buffer) {
   GstMvinrDec* self = GST_MVINR_DEC(parent);
   const GstFlowReturn flow =
-      gst_mvinr_guard(self, GST_FLOW_ERROR, [&] { return decode(self, buffer); });
+      gst_mvinr_guard(self, GST_FLOW_ERROR, [&] { return take_buffer(self, buffer); });
   GST_LOG_OBJECT(self, "%" GST_PTR_FORMAT ": %s", buffer, gst_flow_get_name(flow));
   gst_buffer_unref(buffer);
   return flow;

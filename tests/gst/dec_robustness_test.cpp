@@ -11,6 +11,9 @@ using namespace testutil;
 
 constexpr GstClockTime kFrame = 40 * GST_MSECOND, kGop = 5 * kFrame;
 
+// Some milliseconds on an idle machine; tests also run on crowded ones and under sanitizers.
+constexpr auto kPrompt = std::chrono::milliseconds(500);
+
 class MvinrDecRobustness : public MvinrDec {};
 
 TEST_F(MvinrDecRobustness, ADamagedNetworkIsAWarningAndAGapOnAllPads) {
@@ -139,7 +142,7 @@ TEST_F(MvinrDecRobustness, AFlushEndsTheRenderingAtOnce) {
   streaming.join();
   const auto took = std::chrono::steady_clock::now() - before;
   EXPECT_EQ(flow, GST_FLOW_FLUSHING);
-  EXPECT_LT(took, std::chrono::milliseconds(100));
+  EXPECT_LT(took, kPrompt);
   EXPECT_LT(stat("rendered"), 60u);
   // And it plays on afterwards.
   send(gst_event_new_flush_stop(TRUE));
@@ -158,7 +161,7 @@ TEST_F(MvinrDecRobustness, AStopEndsTheRenderingAtOnce) {
   while (stat("rendered") == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   const auto before = std::chrono::steady_clock::now();
   gst_element_set_state(element_, GST_STATE_NULL);
-  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(200));
+  EXPECT_LT(std::chrono::steady_clock::now() - before, kPrompt);
   streaming.join();
   EXPECT_EQ(removed_, (std::vector<std::string>{"texture_0", "depth_0"}));
 }

@@ -171,17 +171,23 @@ TEST_F(MvinrDec, AFrameAcrossTheSegmentsEdgeIsCut) {
   EXPECT_EQ(got[2].duration, 10 * GST_MSECOND);
 }
 
+// Upstream sends fragments backwards; inside a fragment, which begins with DISCONT, time runs
+// forwards. A demuxer's fragments hold one access unit, those of a parser several.
 TEST_F(MvinrDec, PlaysBackwards) {
-  const auto gops = make_gops(2);
-  start("texture_0 depth_0");
-  segment(-1.0, kFrame, 2 * kGop - kFrame);
-  EXPECT_EQ(push(gops[1], kGop, kGop, true), GST_FLOW_OK);
-  EXPECT_EQ(push(gops[0], 0, kGop, true), GST_FLOW_OK);
-  for (const Component component : {Component::texture, Component::depth}) {
-    auto all = expected(gops, 0, component);
-    all = {all.begin() + 1, all.end() - 1};
-    std::reverse(all.begin(), all.end());
-    EXPECT_TRUE(shown(component == Component::texture ? "texture_0" : "depth_0") == all);
+  const auto gops = make_gops(3);
+  for (const bool one_each : {true, false}) {
+    start("texture_0 depth_0");
+    segment(-1.0, kFrame, 3 * kGop - kFrame);
+    EXPECT_EQ(push(gops[2], 2 * kGop, kGop, true), GST_FLOW_OK);
+    for (const size_t i : one_each ? std::vector<size_t>{1, 0} : std::vector<size_t>{0, 1})
+      EXPECT_EQ(push(gops[i], i * kGop, kGop, one_each || i == 0), GST_FLOW_OK);
+    segment(1.0, 0);
+    for (const Component component : {Component::texture, Component::depth}) {
+      auto all = expected(gops, 0, component);
+      all = {all.begin() + 1, all.end() - 1};
+      std::reverse(all.begin(), all.end());
+      EXPECT_TRUE(shown(component == Component::texture ? "texture_0" : "depth_0") == all);
+    }
   }
 }
 

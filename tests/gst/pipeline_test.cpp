@@ -206,8 +206,16 @@ guint64 rendered(GstElement* sink) {
   return count;
 }
 
+// Sixteen seconds: decodebin3 of 1.22 now and then loses the end of a stream that is over before
+// its pads are there.
 class MvinrAutoplug : public MvinrSeek {
  protected:
+  MvinrAutoplug() {
+    std::vector<Data> gops;
+    for (int i = 0; i < 80; ++i)
+      gops.push_back(make_gop({.first_frame = uint64_t(5 * i), .seed = uint32_t(i % 4)}));
+    raw_ = folder_.write("long.mvinr", joined(gops));
+  }
   std::string path() { return std::string(GetParam()) == "raw" ? raw_ : mux("mp4mux", "a.mp4"); }
 };
 INSTANTIATE_TEST_SUITE_P(Sources, MvinrAutoplug, testing::Values("raw", "mp4"),
@@ -229,7 +237,7 @@ TEST_P(MvinrAutoplug, PlaybinShowsTheFirstTexture) {
     gst_caps_unref(caps);
     gst_object_unref(pad);
     EXPECT_EQ(pipeline.play(), "") << player;
-    EXPECT_EQ(rendered(sink), 20u) << player;
+    EXPECT_EQ(rendered(sink), 400u) << player;
     gst_object_unref(sink);
   }
 }
@@ -237,7 +245,7 @@ TEST_P(MvinrAutoplug, PlaybinShowsTheFirstTexture) {
 TEST_P(MvinrAutoplug, Decodebin3ShowsOneStream) {
   Pipeline pipeline("filesrc location=" + path() + " ! decodebin3 ! fakesink name=v sync=false");
   EXPECT_EQ(pipeline.play(), "");
-  EXPECT_EQ(rendered(pipeline.element("v")), 20u);
+  EXPECT_EQ(rendered(pipeline.element("v")), 400u);
 }
 
 TEST_P(MvinrAutoplug, DecodebinShowsAllPads) {
@@ -262,7 +270,7 @@ TEST_P(MvinrAutoplug, DecodebinShowsAllPads) {
                    &context);
   EXPECT_EQ(pipeline.play(), "");
   ASSERT_EQ(sinks.size(), 6u);
-  for (GstElement* sink : sinks) EXPECT_EQ(rendered(sink), 20u);
+  for (GstElement* sink : sinks) EXPECT_EQ(rendered(sink), 400u);
 }
 
 }  // namespace
