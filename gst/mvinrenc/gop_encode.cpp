@@ -167,6 +167,7 @@ GstFlowReturn GopStream::push(EncodedGop gop) {
   }
   gst_clear_event(&segment_event);
   key_unit_.reset();
+  gop_end_ = gop_time_ + duration;
   frames_ = 0;
   ++gop_index_;
   return gst_aggregator_finish_buffer(element_, buffer);

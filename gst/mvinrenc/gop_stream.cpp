@@ -2,6 +2,7 @@
 #include "gop_stream.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "glue.h"
 #include "picture.h"
@@ -11,6 +12,7 @@ namespace {
 
 // Before caps are known; it only decides which frames of which pad are dropped before the start.
 constexpr int64_t kDefaultFrameDuration = GST_SECOND / 30;
+constexpr GstClockTimeDiff kMaxRounding = GST_MSECOND;
 constexpr guint64 kMaxTime = G_MAXINT64 / 4;  // sums of times do not overflow
 
 int64_t frame_duration(const GstVideoInfo& info) {
@@ -213,7 +215,11 @@ GstFlowReturn GopStream::take_set(const Decision& decision, std::stop_token stop
       discont_ = true;
     }
   }
-  if (frames_ == 0) gop_time_ = time;
+  if (frames_ == 0) {
+    // Timestamps of containers are often rounded to milliseconds: units follow without a step.
+    const GstClockTimeDiff step = GST_CLOCK_DIFF(gop_end_, time);
+    gop_time_ = !discont_ && std::abs(step) <= kMaxRounding ? gop_end_ : time;
+  }
   if (const GstFlowReturn flow = add_pictures(decision.actions); flow != GST_FLOW_OK) return flow;
   gst_aggregator_selected_samples(element_, time, GST_CLOCK_TIME_NONE,
                                   GstClockTime(collector_->frame_duration()), nullptr);

@@ -130,6 +130,7 @@ class GopStream {
   // The open GOP.
   int frames_ = 0;
   GstClockTime gop_time_ = 0;  // running time of its first frame
+  GstClockTime gop_end_ = 0;   // end of the GOP before it
   bool discont_ = true;
   std::optional<KeyUnitRequest> key_unit_;  // that made it begin
   guint64 gop_index_ = 0;

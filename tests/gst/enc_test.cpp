@@ -317,6 +317,21 @@ TEST_F(Enc, FramesWithoutTimestampsFollowOneAnother) {
   EXPECT_EQ(enc.warnings(), "");
 }
 
+TEST_F(Enc, RoundedTimestampsGiveUnitsWithoutGapsAndOverlaps) {
+  EncoderUnderTest enc;
+  enc.set("gop-size", 4u);
+  enc.pad("texture_0", "video/x-raw,format=I420,width=32,height=32,framerate=30/1");
+  for (int i = 0; i < 400; ++i)  // as Matroska stores them
+    enc.frame("texture_0", (GstClockTime(i) * 1000 + 15) / 30 * GST_MSECOND, i % 256);
+  enc.eos("texture_0");
+  ASSERT_TRUE(enc.run());
+  const auto units = enc.units();
+  ASSERT_EQ(units.size(), 100u);
+  for (size_t i = 1; i < units.size(); ++i)
+    EXPECT_EQ(units[i].pts, units[i - 1].pts + units[i - 1].duration);
+  EXPECT_NEAR(double(units[99].pts), 396 / 30.0 * GST_SECOND, double(GST_MSECOND));
+}
+
 TEST_F(Enc, FramesOutsideOfTheSegmentAreNotEncoded) {
   EncoderUnderTest enc;
   enc.set("gop-size", 2u);
