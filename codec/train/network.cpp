@@ -12,8 +12,8 @@
 namespace mvinr {
 namespace {
 
-constexpr double kGridStep = 0.2;    // first quantisation step of a grid
-constexpr double kGridInit = 0.3;     // grids start in U(-kGridInit, kGridInit)
+constexpr double kGridStep = 0.2;      // first quantisation step of a grid
+constexpr double kGridInit = 0.3;      // grids start in U(-kGridInit, kGridInit)
 constexpr int kFirstWeightLevels = 8;  // first step = max |w| / this
 
 using at::indexing::Slice;
@@ -208,7 +208,7 @@ at::Tensor forward(const Network& net, const Values& values, const Precision& pr
     }
     x = ops::upsample_bilinear(x, stage.scale, tile, quantise);
     if (at::Tensor grids = gather_grids(net, values, i, false, frame, views, q); grids.defined())
-      x = x + ops::pointwise(grids, tensors.next("grid.weight"), {}, quantise);
+      x = ops::pointwise(grids, tensors.next("grid.weight"), {}, quantise, x);
     for (int j = 0; j < stage.depth; ++j) {
       const at::Tensor dw = tensors.next("depthwise.weight");
       at::Tensor dw_bias, b1, b2;

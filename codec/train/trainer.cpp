@@ -33,7 +33,7 @@ constexpr double kLastRate = 1e-4;
 constexpr double kGridRate = 4.0;  // learning rates relative to the weights'
 constexpr double kStepRate = 2.0;  // of log2 steps
 constexpr double kContextRate = 1.0;
-constexpr int kRateEvery = 8;  // NVRC: R every 8 steps, 8-fold
+constexpr int kRateEvery = 16;  // NVRC section 3.4 (8 there): R every 16 steps, 16-fold
 constexpr double kProgressPeriod = 0.25;
 
 /// Walks over all (frame, group of views) pairs in random order, again and again.

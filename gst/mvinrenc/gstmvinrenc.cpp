@@ -21,7 +21,7 @@
  *
  * ## Examples
  * |[
- * gst-launch-1.0 -e -m mvinrenc name=e lambda=0.01 effort=3 cameras=cameras.json ! mvinrparse \
+ * gst-launch-1.0 -e -m mvinrenc name=e lambda=0.004 effort=3 cameras=cameras.json ! mvinrparse \
  *   ! mp4mux ! filesink location=out.mp4 \
  *   filesrc location=v0_texture.mkv ! matroskademux ! avdec_ffv1 ! videoconvert ! e.texture_0 \
  *   filesrc location=v0_depth.mkv ! matroskademux ! avdec_ffv1 ! videoconvert ! e.depth_0

@@ -26,7 +26,7 @@ struct Progress {
 struct EncoderOptions {
   Mode mode = Mode::automatic;
   Loss loss = Loss::psnr;
-  double lambda = 0.01;          // rate weight in D + lambda R, see docs/training.md; (0, 10]
+  double lambda = 0.004;         // rate weight in D + lambda R, see docs/training.md; (0, 10]
   int effort = 5;                // 1 (seconds) … 9 (hours): steps
   double time_budget = 0;        // seconds of training per GOP, 0: by effort
   int gop_frames = 32;           // 1..kMaxGopFrames
