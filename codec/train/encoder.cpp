@@ -12,6 +12,7 @@
 #include "format/model_units.h"
 #include "train/device.h"
 #include "train/export.h"
+#include "train/rate.h"
 #include "train/trainer.h"
 #include "train/verify.h"
 
@@ -69,6 +70,12 @@ uint64_t memory_needed(const SequenceInfo& sequence, const ModelConfig& config, 
   const double batch = double(std::max<uint64_t>(canvas, uint64_t(batch_samples)));
   return PictureStore::bytes(sequence, config.frames) + parameters * 4 * 30 +
          uint64_t(batch * floats * 4) + (300u << 20);
+}
+
+/// What training believed, and what it left out.
+double estimated_bits(const Network& network, const CodedModel& model) {
+  torch::NoGradGuard guard;
+  return estimate_rate(network, true).bits.item<double>() + side_info_bits(model);
 }
 
 class EncoderImpl final : public Encoder {
@@ -157,14 +164,20 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   MVINR_ASSIGN(const TrainResult trained, train(network, pictures_, train_options, stop));
 
   EncodedGop gop;
-  MVINR_ASSIGN(const auto units, encode_model(export_model(network)));
+  CodedModel model = export_model(network);
+  refine_context_models(model);
+  adopt_contexts(network, model);
+  MVINR_ASSIGN(const auto units, encode_model(model));
   const Header header{
       .sequence = sequence_, .first_frame = next_frame_, .frames = frames, .model = config};
   MVINR_ASSIGN(gop.bytes, write_access_unit(header, units));
+  uint64_t payload_bytes = 0;
+  for (const UnitPayload& unit : units) payload_bytes += unit.payload.size();
   gop.stats = {.first_frame = next_frame_,
                .frames = frames,
                .bytes = gop.bytes.size(),
-               .estimated_bits = trained.estimated_bits,
+               .estimated_bits =
+                   estimated_bits(network, model) + 8.0 * double(gop.bytes.size() - payload_bytes),
                .train_seconds = trained.seconds,
                .steps = trained.steps,
                .profile = options_.profile};

@@ -10,7 +10,11 @@
 namespace mvinr {
 namespace {
 
-int16_t to_q8(float v) { return int16_t(std::clamp(std::lround(v * 256.0f), -32767l, 32767l)); }
+/// Context weights have 8 fractional bits (docs/bitstream.md 6.5).
+int16_t to_q8(float v) {
+  const float limit = kMaxContextWeight;
+  return int16_t(std::lround(std::clamp(v * 256.0f, -limit, limit)));
+}
 
 ContextModel export_context(const ContextParameters& c) {
   ContextModel m;
@@ -54,6 +58,26 @@ CodedModel export_model(const Network& net) {
     model.references.push_back(std::move(r));
   }
   return model;
+}
+
+void adopt_contexts(Network& net, const CodedModel& model) {
+  torch::NoGradGuard guard;
+  for (size_t g = 0; g < net.contexts.size(); ++g) {
+    const ContextParameters& c = net.contexts[g];
+    if (!c.out_bias.defined()) continue;
+    const ContextModel& m = model.context_models[g];
+    auto copy = [](const int16_t* from, const at::Tensor& to) {
+      at::Tensor values = at::empty(to.sizes(), at::kFloat);
+      for (int64_t i = 0; i < values.numel(); ++i)
+        values.mutable_data_ptr<float>()[i] = float(from[i]) / 256;
+      to.copy_(values);
+    };
+    copy(&m.hidden_weight[0][0], c.hidden_weight);
+    copy(m.hidden_bias, c.hidden_bias);
+    copy(&m.out_weight[0][0], c.out_weight);
+    copy(&m.skip_weight[0][0], c.skip_weight);
+    copy(m.out_bias, c.out_bias);
+  }
 }
 
 }  // namespace mvinr

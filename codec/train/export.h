@@ -8,4 +8,7 @@ namespace mvinr {
 
 CodedModel export_model(const Network& network);
 
+/// Replaces the network's context models by those of `model` (that were refined after export).
+void adopt_contexts(Network& network, const CodedModel& model);
+
 }  // namespace mvinr

@@ -80,9 +80,13 @@ Distortion distortion(const ModelConfig& config, const at::Tensor& output, const
     return d;
   }
   const at::Tensor l1 = weigh(channel_means(texture.abs(), targets.mask, 0));
-  at::Tensor shown = packed.narrow(3, 0, 4);
-  if (targets.mask.defined()) shown = shown * targets.mask.narrow(2, 0, 4);
-  d.loss = 0.7 * l1 + 0.3 * (1 - ms_ssim(luma_plane(shown), luma_plane(targets.texture)));
+  at::Tensor shown = packed.narrow(3, 0, 4), wanted = targets.texture.narrow(3, 0, 4);
+  if (targets.mask.defined()) {
+    const at::Tensor mask = targets.mask.narrow(2, 0, 4);
+    shown = shown * mask;
+    wanted = wanted * mask;  // odd sizes: its repeated samples
+  }
+  d.loss = 0.7 * l1 + 0.3 * (1 - ms_ssim(luma_plane(shown), luma_plane(wanted)));
   if (depth.defined())
     d.loss = d.loss + depth_weight * channel_means(depth.abs(), targets.mask, 6).mean();
   return d;

@@ -2,6 +2,7 @@
 // docs/bitstream.md chapter 6.
 #pragma once
 
+#include "format/coded_model.h"
 #include "train/network.h"
 
 namespace mvinr {
@@ -18,5 +19,9 @@ at::Tensor laplace_bits(const at::Tensor& symbol, const at::Tensor& mean,
 
 /// `hard`: symbols are rounded (straight through), as they will be written; else additive noise.
 RateEstimate estimate_rate(const Network& network, bool hard, bool parts = false);
+
+/// Bits of a model's units besides the symbols: context models, steps, alphabets, scales,
+/// references, the ends of the codewords.
+double side_info_bits(const CodedModel& model);
 
 }  // namespace mvinr
