@@ -124,7 +124,10 @@ class RealDecoder final : public Decoder {
     maps_.resize(std::max<size_t>(maps_.size(), maps));
     lanes_.resize(pool_.workers());
     for (Maps& m : maps_)
-      if (m.map[0].size() == 0 && !allocate(gop_->memory(), m)) return error;
+      if (m.map[0].size() == 0 && !allocate(gop_->memory(), m)) {
+        m = {};  // a half allocated one would count as complete the next time
+        return error;
+      }
     for (LaneMemory& lane : lanes_)
       if (lane.head.size() == 0 && !allocate(gop_->memory(), lane)) return error;
     return ok();
