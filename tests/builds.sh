@@ -42,6 +42,13 @@ exports_only_the_api() {  # FILE: every defined dynamic symbol is mvinr's or the
     grep -vE '^(mvinr::|(vtable|VTT|typeinfo|typeinfo name|guard variable) for mvinr::|std::|(vtable|typeinfo|typeinfo name) for std::|(non-)?virtual thunk|operator |_)'
 }
 
+has_cuda_architectures() {  # FILE
+  cuobjdump=$(command -v cuobjdump || echo /usr/local/cuda/bin/cuobjdump)
+  "$cuobjdump" --list-elf --list-ptx "$1" >"$work/cuda" || return 1
+  cat "$work/cuda"
+  for kind in sm_80.cubin sm_90.cubin sm_90.ptx; do grep -q "$kind" "$work/cuda" || return 1; done
+}
+
 installs() {
   DESTDIR=$work/root meson install -C "$build" --no-rebuild --quiet || return 1
   prefix=$(meson introspect "$build" --buildoptions |
@@ -86,6 +93,11 @@ if [ -d "$build/gst/mvinr" ]; then
   check "libgstmvinr.so needs no LibTorch" needs_no_torch "$build/gst/mvinr/libgstmvinr.so"
 fi
 check "installation works" installs
+if grep -q cudaMalloc "$build/codec/libmvinr.so" &&
+  { command -v cuobjdump || [ -x /usr/local/cuda/bin/cuobjdump ]; } >/dev/null; then
+  check "libmvinr.so has kernels for sm_80, sm_90 and later" \
+    has_cuda_architectures "$build/codec/libmvinr.so"
+fi
 
 check "build of the decoder alone" builds_with \
   'test -x codec/tools/mvinr-decode && test ! -e gst/mvinr && test ! -e codec/libmvinr-encoder.so' \

@@ -29,7 +29,7 @@ def sigmoid(k):
 
 
 def array(comment, ctype, name, values, per_line):
-    lines = [f'/// {comment}', f'inline constexpr {ctype} {name}[{len(values)}] = {{']
+    lines = [f'/// {comment}', f'MVINR_TABLE {ctype} {name}[{len(values)}] = {{']
     for start in range(0, len(values), per_line):
         lines.append('    ' + ', '.join(str(v) for v in values[start:start + per_line]) + ',')
     return '\n'.join(lines + ['};', ''])
@@ -37,7 +37,7 @@ def array(comment, ctype, name, values, per_line):
 
 print('// Made by make_tables.py; normative (docs/bitstream.md chapter 5). Do not edit.')
 print('// clang-format off')
-print('#pragma once\n\n#include <cstdint>\n')
+print('#pragma once\n\n#include <cstdint>\n\n#include "kernels/host_device.h"\n')
 print('namespace mvinr {\n')
 print(array('G[i + 128] = clamp(round(64 gelu(i / 32)) + 11, 0, 255), i = -128..127.',
             'uint8_t', 'kGeluTable', [gelu(i) for i in range(-128, 128)], 16))

@@ -129,6 +129,73 @@ int64_t Case::outputs_written() const {
   return int64_t{height} * width * factor * (changes_channels(operation) ? outputs : inputs);
 }
 
+std::vector<Case> cases(Operation operation, Vary vary) {
+  std::vector<Case> list;
+  const auto add = [&](int inputs, int outputs, int width, int height, uint32_t seed) -> Case& {
+    Case c;
+    c.operation = operation;
+    c.inputs = inputs;
+    c.outputs = outputs;
+    c.width = width;
+    c.height = height;
+    c.scale = 1 + static_cast<int>(seed % 5);
+    c.fill = static_cast<Fill>(seed % 3);
+    c.seed = seed;
+    return list.emplace_back(c);
+  };
+  switch (vary) {
+    case Vary::width:
+      for (uint32_t i = 1; i <= 70; ++i) add(5, 6, i, 1 + i % 4, i);
+      break;
+    case Vary::channels:
+      for (int channels = 1; channels <= 70; ++channels) {
+        for (const int other : {channels, 71 - channels}) {
+          Case& c = add(channels, other, 19, 5, static_cast<uint32_t>(channels + other));
+          c.scale = 1 + channels % 5;
+          c.fill = static_cast<Fill>(channels % 3);
+        }
+      }
+      break;
+    case Vary::scale:
+      for (int scale = 1; scale <= 5; ++scale) {
+        for (const int width : {1, 2, 31, 32, 33, 255, 256, 257, 300, 520}) {
+          Case& c = add(3, 3, width, 3, 1);
+          c.scale = scale;
+          c.fill = static_cast<Fill>((scale + width) % 3);
+        }
+      }
+      break;
+    case Vary::part:
+      for (uint32_t i = 1; i <= 40; ++i) {
+        add(4 + i % 7, 3 + i % 9, 3 + i * 37 % 90, 2 + i * 11 % 23, i).part = true;
+      }
+      break;
+    case Vary::extremes:
+      for (uint32_t i = 1; i <= 60; ++i) {
+        Case& c = add(1 + i * 13 % 66, 1 + i * 29 % 40, 40, 4, i);
+        c.fill = i % 4 == 0 ? Fill::random : Fill::extremes;
+      }
+      break;
+    case Vary::real_sizes:
+      for (const int channels : {16, 64}) {
+        Case& c = add(channels, 48, 128, 24, static_cast<uint32_t>(channels));
+        c.scale = 2;
+        c.fill = Fill::typical;
+      }
+      break;
+    case Vary::largest_layers:
+      if (changes_channels(operation)) {
+        add(kMaxInputs8, 5, 9, 9, 1).fill = Fill::extremes;
+      } else {
+        for (const Fill fill : {Fill::typical, Fill::random, Fill::extremes}) {
+          add(1024, 1024, 9, 5, 1).fill = fill;
+        }
+      }
+      break;
+  }
+  return list;
+}
+
 struct Operands::Data {
   explicit Data(const Case& c);
 

@@ -48,6 +48,11 @@ struct Case {
   int64_t outputs_written() const;
 };
 
+/// What the cases of a test vary.
+enum class Vary { width, channels, scale, part, extremes, real_sizes, largest_layers };
+/// The cases on which every kernel set must equal the reference.
+std::vector<Case> cases(Operation operation, Vary vary);
+
 /// Operands of a case, and one output buffer with guard bytes on both sides.
 class Operands {
  public:

@@ -16,133 +16,47 @@ std::vector<const Kernels*> fast_sets() {
   return {all.begin() + 1, all.end()};
 }
 
-void expect_equal(const Case& c) {
-  Operands reference(c);
-  reference.run(kReferenceKernels);
-  ASSERT_EQ(reference.check_untouched(), "") << "reference: " << c.name();
-  Operands fast(c);
-  for (const Kernels* set : fast_sets()) {
-    fast.reset();
-    fast.run(*set);
-    ASSERT_EQ(fast.compare(reference), "") << set->name << ": " << c.name();
-    ASSERT_EQ(fast.check_untouched(), "") << set->name << ": " << c.name();
+void expect_equal(const std::vector<Case>& list) {
+  for (const Case& c : list) {
+    Operands reference(c);
+    reference.run(kReferenceKernels);
+    ASSERT_EQ(reference.check_untouched(), "") << "reference: " << c.name();
+    Operands fast(c);
+    for (const Kernels* set : fast_sets()) {
+      fast.reset();
+      fast.run(*set);
+      ASSERT_EQ(fast.compare(reference), "") << set->name << ": " << c.name();
+      ASSERT_EQ(fast.check_untouched(), "") << set->name << ": " << c.name();
+    }
   }
-}
-
-Case with_channels(Operation operation, int inputs, int outputs) {
-  Case c;
-  c.operation = operation;
-  c.inputs = inputs;
-  c.outputs = outputs;
-  return c;
 }
 
 class EachOperation : public testing::TestWithParam<Operation> {};
 
 TEST_P(EachOperation, EqualsTheReferenceForEveryWidth) {
-  for (int width = 1; width <= 70; ++width) {
-    Case c = with_channels(GetParam(), 5, 6);
-    c.width = width;
-    c.height = 1 + width % 4;
-    c.scale = 1 + width % 5;
-    c.seed = static_cast<uint32_t>(width);
-    c.fill = static_cast<Fill>(width % 3);
-    expect_equal(c);
-    if (HasFatalFailure()) return;
-  }
+  expect_equal(cases(GetParam(), Vary::width));
 }
-
 TEST_P(EachOperation, EqualsTheReferenceForEveryNumberOfChannels) {
-  for (int channels = 1; channels <= 70; ++channels) {
-    for (const int other : {channels, 71 - channels}) {
-      Case c = with_channels(GetParam(), channels, other);
-      c.width = 19;
-      c.height = 5;
-      c.scale = 1 + channels % 5;
-      c.seed = static_cast<uint32_t>(channels + other);
-      c.fill = static_cast<Fill>(channels % 3);
-      expect_equal(c);
-      if (HasFatalFailure()) return;
-    }
-  }
+  expect_equal(cases(GetParam(), Vary::channels));
 }
-
 TEST_P(EachOperation, EqualsTheReferenceForEveryScale) {
-  for (int scale = 1; scale <= 5; ++scale) {
-    for (const int width : {1, 2, 31, 32, 33, 255, 256, 257, 300, 520}) {
-      Case c = with_channels(GetParam(), 3, 3);
-      c.width = width;
-      c.height = 3;
-      c.scale = scale;
-      c.fill = static_cast<Fill>((scale + width) % 3);
-      expect_equal(c);
-      if (HasFatalFailure()) return;
-    }
-  }
+  expect_equal(cases(GetParam(), Vary::scale));
 }
-
 TEST_P(EachOperation, LeavesPositionsOutsideItsRangeAlone) {
-  for (uint32_t seed = 1; seed <= 40; ++seed) {
-    Case c = with_channels(GetParam(), 4 + seed % 7, 3 + seed % 9);
-    c.width = 3 + static_cast<int>(seed * 37 % 90);
-    c.height = 2 + static_cast<int>(seed * 11 % 23);
-    c.scale = 1 + static_cast<int>(seed % 5);
-    c.part = true;
-    c.seed = seed;
-    c.fill = static_cast<Fill>(seed % 3);
-    expect_equal(c);
-    if (HasFatalFailure()) return;
-  }
+  expect_equal(cases(GetParam(), Vary::part));
 }
-
 TEST_P(EachOperation, EqualsTheReferenceOnExtremeValues) {
-  for (uint32_t seed = 1; seed <= 60; ++seed) {
-    Case c = with_channels(GetParam(), 1 + seed * 13 % 66, 1 + seed * 29 % 40);
-    c.width = 40;
-    c.height = 4;
-    c.scale = 1 + static_cast<int>(seed % 5);
-    c.seed = seed;
-    c.fill = seed % 4 == 0 ? Fill::random : Fill::extremes;
-    expect_equal(c);
-    if (HasFatalFailure()) return;
-  }
+  expect_equal(cases(GetParam(), Vary::extremes));
 }
-
 TEST_P(EachOperation, EqualsTheReferenceOnRealSizes) {
-  for (const int channels : {16, 64}) {
-    Case c = with_channels(GetParam(), channels, 48);
-    c.width = 128;
-    c.height = 24;
-    c.seed = static_cast<uint32_t>(channels);
-    expect_equal(c);
-    if (HasFatalFailure()) return;
-  }
+  expect_equal(cases(GetParam(), Vary::real_sizes));
+}
+TEST_P(EachOperation, EqualsTheReferenceForTheLargestLayers) {
+  expect_equal(cases(GetParam(), Vary::largest_layers));
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, EachOperation, testing::ValuesIn(all_operations()),
                          [](const auto& info) { return std::string(to_string(info.param)); });
-
-TEST(Kernels, EqualTheReferenceForTheLargestLayers) {
-  for (const Operation operation :
-       {Operation::pointwise, Operation::pointwise_gelu, Operation::pointwise16,
-        Operation::pointwise16_add, Operation::head}) {
-    Case c = with_channels(operation, kMaxInputs8, 5);
-    c.width = 9;
-    c.height = 9;
-    c.fill = Fill::extremes;
-    expect_equal(c);
-  }
-  for (const Operation operation :
-       {Operation::norm_to_packed, Operation::norm_to_plane, Operation::depthwise}) {
-    for (const Fill fill : {Fill::typical, Fill::random, Fill::extremes}) {
-      Case c = with_channels(operation, 1024, 1024);
-      c.width = 9;
-      c.height = 5;
-      c.fill = fill;
-      expect_equal(c);
-    }
-  }
-}
 
 // All 2^16 values go through requantisation and the GELU table.
 TEST(Kernels, EqualTheReferenceForEveryValueOfTheGelu) {
