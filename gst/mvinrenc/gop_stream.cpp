@@ -102,8 +102,25 @@ GstFlowReturn GopStream::aggregate(bool timeout) {
     case Decision::Kind::set:
       break;
   }
-  shared_.next_time = decision.time + collector_->frame_duration();
-  return take_set(decision, stop);
+  const GstFlowReturn flow = take_set(decision, stop);
+  if (collector_) shared_.next_time = due_after(decision.time);
+  return flow;
+}
+
+int64_t GopStream::due_after(int64_t time) const {
+  const int64_t duration = collector_->frame_duration();
+  int64_t due = time + duration;
+  const GstClockTime latency = gst_aggregator_get_latency(element_);
+  GstClock* clock = gst_element_get_clock(GST_ELEMENT_CAST(element_));
+  if (clock && GST_CLOCK_TIME_IS_VALID(latency)) {
+    // A training may end after that. The frames of the meantime lie in the queues upstream, whose
+    // threads need a moment to hand them over: they are not late.
+    const int64_t now = int64_t(gst_clock_get_time(clock)) -
+                        int64_t(gst_element_get_base_time(GST_ELEMENT_CAST(element_)));
+    due = std::max(due, now - int64_t(latency) + duration);
+  }
+  gst_clear_object(&clock);
+  return due;
 }
 
 void GopStream::find_pads() {

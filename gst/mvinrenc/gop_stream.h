@@ -96,6 +96,7 @@ class GopStream {
   GstFlowReturn read_heads(std::vector<Head>& heads);
   GstFlowReturn read_head(Pad& pad, Head& head);
   GstFlowReturn take_set(const Decision& decision, std::stop_token stop);
+  int64_t due_after(int64_t time) const;
   GstFlowReturn add_pictures(std::span<const Action> actions);
   GstFlowReturn add_picture(Pad& pad, int frame);
   void drop_frame(Pad& pad, const Head& head);

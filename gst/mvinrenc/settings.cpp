@@ -57,11 +57,13 @@ void install_properties(GObjectClass* klass) {
                                        "otherwise starting to encode ends with an error",
                                        mode_type(), int(e.mode), ready));
   install(kPropLambda,
-          g_param_spec_double("lambda", "Lambda",
-                              "Weight of the rate in distortion + lambda x rate: smaller gives "
-                              "better quality and more bytes. With bitrate > 0 only the guess for "
-                              "the first GOP. Read at every GOP",
-                              kMinLambda, kMaxLambda, e.lambda, playing));
+          g_param_spec_double(
+              "lambda", "Lambda",
+              "Weight of the rate in distortion + lambda x rate: smaller gives "
+              "better quality and more bytes; useful are 0.0005 (high quality) to "
+              "0.02 (small), a doubling is one rate point. With bitrate > 0 only the guess for "
+              "the first GOP. Read at every GOP",
+              kMinLambda, kMaxLambda, e.lambda, playing));
   install(kPropBitrate,
           g_param_spec_uint("bitrate", "Bitrate",
                             "Target of all views together in kbit/s (0 = by lambda). Lambda is "

@@ -53,6 +53,8 @@ std::string cameras_json(int width, int height, const std::string& leave_out = "
   return text + "]}";
 }
 
+const double kDefaultLambda = EncoderOptions().lambda;
+
 /// One view, `frames` frames.
 bool run_one(EncoderUnderTest& enc, int frames) {
   enc.pad("texture_0", kTexture);
@@ -134,7 +136,7 @@ TEST_F(EncSettings, LambdaIsReadAtEveryGop) {
   enc.eos("texture_0");
   ASSERT_TRUE(enc.run());
   const fake::Log log = fake::log();
-  EXPECT_EQ(log.gops.at(0).lambda, 0.01);
+  EXPECT_EQ(log.gops.at(0).lambda, kDefaultLambda);
   EXPECT_EQ(log.gops.at(1).lambda, 0.5);
 }
 
@@ -295,13 +297,13 @@ TEST_F(EncSettings, MessagesTellTheProgressAndEachGop) {
 
   const auto gops = enc.messages("mvinrenc-gop");
   ASSERT_EQ(gops.size(), 2u);
-  const size_t bytes = fake::access_unit_bytes(0.01, 2);
+  const size_t bytes = fake::access_unit_bytes(kDefaultLambda, 2);
   EXPECT_EQ(get<guint64>(gops[1], "gop"), 1u);
   EXPECT_EQ(get<guint64>(gops[1], "first-frame"), 2u);
   EXPECT_EQ(get<int>(gops[1], "frames"), 2);
   EXPECT_EQ(get<guint64>(gops[1], "running-time"), 2 * kFrame);
   EXPECT_EQ(get<guint64>(gops[1], "bytes"), bytes);
-  EXPECT_EQ(get<double>(gops[1], "lambda"), 0.01);
+  EXPECT_EQ(get<double>(gops[1], "lambda"), kDefaultLambda);
   EXPECT_EQ(get<double>(gops[1], "verify-seconds"), 0.25);
   EXPECT_EQ(get<int>(gops[1], "steps"), 10);
   EXPECT_STREQ(gst_structure_get_string(gops[1], "profile"), "xs");
@@ -329,7 +331,7 @@ TEST_F(EncSettings, BitrateIsReachedByCorrectingLambda) {
   ASSERT_TRUE(run_one(enc, 40));
   const fake::Log log = fake::log();
   ASSERT_EQ(log.gops.size(), 20u);
-  EXPECT_EQ(log.gops[0].lambda, 0.01) << "the first GOP is a guess";
+  EXPECT_EQ(log.gops[0].lambda, kDefaultLambda) << "the first GOP is a guess";
   double bits = 0;
   for (const Output& unit : enc.units()) bits += 8.0 * double(unit.size);
   EXPECT_NEAR(bits / (40 / 25.0), 100e3, 5e3);

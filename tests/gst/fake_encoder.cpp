@@ -147,6 +147,13 @@ Log log() {
   const std::lock_guard lock(mutex);
   return the_log;
 }
+std::vector<int> samples(int view, int views) {
+  std::vector<int> result;
+  for (const Gop& gop : log().gops)
+    for (int t = 0; t < gop.frames; ++t)
+      result.push_back(gop.samples[size_t((t * views + view) * 2)]);
+  return result;
+}
 void set_behaviour(const Behaviour& behaviour) {
   const std::lock_guard lock(mutex);
   the_behaviour = behaviour;

@@ -26,6 +26,9 @@ struct Log {
 };
 Log log();
 
+/// First samples of view `view`'s texture in all GOPs, of a sequence of `views` views.
+std::vector<int> samples(int view, int views);
+
 /// Lasts until reset(). `seconds`: how long a GOP trains. `in_training` runs in encode_gop.
 struct Behaviour {
   double seconds = 0;
