@@ -75,7 +75,7 @@ uint64_t memory_needed(const SequenceInfo& sequence, const ModelConfig& config, 
 /// What training believed, and what it left out.
 double estimated_bits(const Network& network, const CodedModel& model) {
   torch::NoGradGuard guard;
-  return estimate_rate(network, true).bits.item<double>() + side_info_bits(model);
+  return estimate_rate(network, true, true).bits.item<double>() + side_info_bits(model);
 }
 
 class EncoderImpl final : public Encoder {

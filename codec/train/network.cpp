@@ -89,28 +89,42 @@ at::Tensor gather_grids(const Network& net, const Values& values, int stage, boo
   return planes.size() == 1 ? planes[0] : at::cat(planes, 3);
 }
 
+/// A weight as the forward pass uses it.
+struct Weight {
+  at::Tensor value;     // [rows][columns]
+  at::Tensor mantissa;  // [rows], only if activations are quantised: see ops::Quantise
+};
+
 /// Reads the network tensors in the order in which tensor_specs() lists them.
 class Cursor {
  public:
-  Cursor(const Network& net, const Values& values) : net_(net), values_(values) {}
-  const at::Tensor& next(const char* suffix) {
-    TORCH_INTERNAL_ASSERT(net_.parameters[i_].spec.name.ends_with(suffix), "expected ", suffix,
-                          ", found ", net_.parameters[i_].spec.name);
-    return values_[i_++];
+  Cursor(const Network& net, const Values& values, bool quantised)
+      : net_(net), values_(values), quantised_(quantised) {}
+  Weight weight(const char* name) {
+    const at::Tensor& value = next(name, ".weight");
+    if (!quantised_) return {value, {}};
+    const at::Tensor m = step_mantissa(net_.parameters[i_ - 1].log_step);
+    return {value, m.view(-1).expand({value.size(0)}).contiguous()};
   }
+  at::Tensor bias(const char* name) { return next(name, ".bias").view(-1); }
 
  private:
+  const at::Tensor& next(const char* name, const char* kind) {
+    const std::string& found = net_.parameters[i_].spec.name;
+    TORCH_INTERNAL_ASSERT(found.ends_with(std::string(name) + kind), "expected ", name, kind,
+                          ", found ", found);
+    return values_[i_++];
+  }
   const Network& net_;
   const Values& values_;
+  const bool quantised_;
   size_t i_ = 0;
 };
 
-/// x [N][h][w][C] -> 3x3 convolution with weight [Co][C*9].
-at::Tensor stem(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  const int64_t co = weight.size(0), ci = x.size(3);
-  const at::Tensor y =
-      at::conv2d(x.permute({0, 3, 1, 2}), weight.view({co, ci, 3, 3}), bias.view({co}), 1, 1);
-  return y.permute({0, 2, 3, 1}).contiguous();
+/// x [N][h][w][C] -> the 3x3 neighbourhoods of every position, [N][h][w][C * 9].
+at::Tensor neighbourhoods(const at::Tensor& x) {
+  const at::Tensor columns = at::im2col(x.permute({0, 3, 1, 2}), {3, 3}, {1, 1}, {1, 1}, {1, 1});
+  return columns.transpose(1, 2).reshape({x.size(0), x.size(1), x.size(2), -1});
 }
 
 /// A place where the passes can be stopped: here on the way forward, and when the gradient comes
@@ -187,43 +201,51 @@ at::Tensor forward(const Network& net, const Values& values, const Precision& pr
   const ModelConfig& config = net.config;
   const bool q = precision.activations;
   const ops::Quantise quantise{.activations = q};
-  Cursor tensors(net, values);
+  Cursor tensors(net, values, q);
+  auto pointwise = [&](const at::Tensor& in, const Weight& w, const at::Tensor& bias,
+                       const at::Tensor& add = {}) {
+    return ops::pointwise(in, w.value, bias, {.activations = q, .first = w.mantissa}, add);
+  };
 
-  const at::Tensor stem_weight = tensors.next("stem.weight");
-  at::Tensor x = stem(gather_grids(net, values, 0, false, frame, views, q), stem_weight,
-                      tensors.next("stem.bias"));
-  if (q) x = round_to(x, 1024);
+  const Weight stem = tensors.weight("stem");
+  at::Tensor x = pointwise(neighbourhoods(gather_grids(net, values, 0, false, frame, views, q)),
+                           stem, tensors.bias("stem"));
   for (int i = 1; i <= int(config.stages.size()); ++i) {
     const StageConfig& stage = config.stages[size_t(i) - 1];
     const bool reduce_first = config.order == StageOrder::reduce_first;
     x = ops::layer_norm(x, quantise, reduce_first ? 5 : 10);
     if (reduce_first) {
-      const at::Tensor w = tensors.next("reduce.weight");
-      x = ops::pointwise(x, w, tensors.next("reduce.bias").view(-1), quantise);
+      const Weight w = tensors.weight("reduce");
+      x = pointwise(x, w, tensors.bias("reduce"));
     }
     at::Tensor tile;
     if (at::Tensor local = gather_grids(net, values, i, true, frame, views, q); local.defined()) {
-      const at::Tensor w = tensors.next("local.weight");
-      tile = ops::pointwise(local, w, tensors.next("local.bias").view(-1), quantise);
+      const Weight w = tensors.weight("local");
+      tile = pointwise(local, w, tensors.bias("local"));
     }
     x = ops::upsample_bilinear(x, stage.scale, tile, quantise);
     if (at::Tensor grids = gather_grids(net, values, i, false, frame, views, q); grids.defined())
-      x = ops::pointwise(grids, tensors.next("grid.weight"), {}, quantise, x);
+      x = pointwise(grids, tensors.weight("grid"), {}, x);
     for (int j = 0; j < stage.depth; ++j) {
-      const at::Tensor dw = tensors.next("depthwise.weight");
+      const Weight dw = tensors.weight("depthwise");
       at::Tensor dw_bias, b1, b2;
-      if (!stage.norm && stage.bias) dw_bias = tensors.next("depthwise.bias").view(-1);
-      const at::Tensor w1 = tensors.next("fc1.weight");
-      if (stage.bias) b1 = tensors.next("fc1.bias").view(-1);
-      const at::Tensor w2 = tensors.next("fc2.weight");
-      if (stage.bias) b2 = tensors.next("fc2.bias").view(-1);
+      if (!stage.norm && stage.bias) dw_bias = tensors.bias("depthwise");
+      const Weight w1 = tensors.weight("fc1");
+      if (stage.bias) b1 = tensors.bias("fc1");
+      const Weight w2 = tensors.weight("fc2");
+      if (stage.bias) b2 = tensors.bias("fc2");
       const bool residual = x.size(3) == stage.channels;
-      x = ops::convnext_block(x, dw, dw_bias, stage.norm, w1, b1, w2, b2, residual, quantise);
+      x = ops::convnext_block(x, dw.value, dw_bias, stage.norm, w1.value, b1, w2.value, b2,
+                              residual,
+                              {.activations = q,
+                               .depthwise = dw.mantissa,
+                               .first = w1.mantissa,
+                               .second = w2.mantissa});
       stopping_point(x, stop);
     }
   }
-  const at::Tensor w = tensors.next("head.weight");
-  at::Tensor y = at::linear(x, w, tensors.next("head.bias").view(-1));
+  const Weight w = tensors.weight("head");
+  at::Tensor y = at::linear(x, w.value, tensors.bias("head"));
   return config.head == HeadKind::full444 ? at::sigmoid(y) : y;
 }
 

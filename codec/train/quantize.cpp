@@ -77,6 +77,16 @@ at::Tensor step_index(const at::Tensor& log_step) {
   return at::floor(log_step * 8 + 8.5).clamp_(-104, 103).to(at::kLong);
 }
 
+at::Tensor step_mantissa(const at::Tensor& log_step) {
+  static const at::Tensor table = [] {
+    at::Tensor t = at::empty({8}, at::kFloat);
+    for (int i = 0; i < 8; ++i) t.mutable_data_ptr<float>()[i] = float(kStepMantissa[i]) / 512;
+    return t;
+  }();
+  const at::Tensor index = step_index(log_step.detach()).bitwise_and(7);
+  return table.to(log_step.device()).index({index});
+}
+
 at::Tensor step_from_log(const at::Tensor& log_step) { return StepFromLog::apply(log_step); }
 
 at::Tensor fake_quantise(const at::Tensor& w, const at::Tensor& log_step, int limit) {

@@ -14,6 +14,8 @@ double step_value(int s);
 
 /// Step indices: round(8 log2 step), clamped to [low, 127].
 at::Tensor step_index(const at::Tensor& log_step);
+/// M / 512 of those indices (docs/bitstream.md 5.1), without gradient.
+at::Tensor step_mantissa(const at::Tensor& log_step);
 /// The exact steps of those indices; gradient as if 2^log_step.
 at::Tensor step_from_log(const at::Tensor& log_step);
 

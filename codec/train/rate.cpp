@@ -1,10 +1,10 @@
 #include "train/rate.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "entropy/side_info.h"
 #include "train/context_bits.h"
+#include "train/law.h"
 #include "train/quantize.h"
 
 namespace mvinr {
@@ -20,63 +20,59 @@ at::Tensor symbols(const Network& net, const Parameter& p, bool hard) {
   return round_to(q, 1.0).clamp(-p.limit, p.limit);
 }
 
-/// log2 of the Laplace scale b under which rounded symbols take the fewest bits, per group of the
-/// dimensions `reduce`. With q = e^(-1/2b), n symbols of which m are not zero, and S the sum of
-/// their magnitudes, the bits are least where (n + 2S) q^2 + (n - m) q = 2S - m.
-at::Tensor best_log_scale(const at::Tensor& symbols, at::IntArrayRef reduce) {
-  const at::Tensor k = symbols.detach().abs().to(at::kDouble);
-  const at::Tensor sum = k.sum(reduce, true), nonzero = (k > 0).to(at::kDouble).sum(reduce, true);
-  const double n = double(k.numel()) / double(sum.numel());
-  const at::Tensor a = n + 2 * sum, zero = n - nonzero;
-  const at::Tensor q = (at::sqrt(zero * zero + 4 * a * (2 * sum - nonzero)) - zero) / (2 * a);
-  const at::Tensor b = -0.5 / q.clamp(1e-4, 0.9999).log();
-  return b.log2().clamp(-4, 9.875).to(symbols.scalar_type());
+/// Bits of noisy symbols without context: Laplace of their own mean magnitude, per group of the
+/// dimensions `reduce`.
+at::Tensor noisy_bits(const at::Tensor& s, at::IntArrayRef reduce) {
+  const at::Tensor scale = s.abs().mean(reduce, true).clamp_min(0.07);
+  return laplace_bits(s, at::zeros({}, s.options()), scale.log2()).sum();
 }
 
-/// Bits of a tensor without context: Laplace, one scale per group. The best scale needs no
-/// gradient: there the bits do not change with it.
-at::Tensor plain_bits(const at::Tensor& s, at::IntArrayRef reduce, bool hard) {
-  const at::Tensor log_scale =
-      hard ? best_log_scale(s, reduce) : s.abs().mean(reduce, true).clamp_min(0.07).log2();
-  return laplace_bits(s, at::zeros({}, s.options()), log_scale).sum();
+/// The symbols of `s` for the entropy coder.
+std::vector<int16_t> integers(const at::Tensor& s) {
+  const at::Tensor k = s.detach().to(at::kCPU, at::kShort).contiguous();
+  return {k.const_data_ptr<int16_t>(), k.const_data_ptr<int16_t>() + k.numel()};
 }
 
-/// Bits of a list of small integers in front of symbols (docs/bitstream.md 6.2).
-double list_bits(std::vector<int> values, int low, int bits) {
-  CostCounter cost;
-  code_list(cost, values, low, bits);
-  return cost.total();
+at::Tensor weight_bits(const at::Tensor& s, bool by_row) {
+  return law_bits(s, weight_law(integers(s), int(s.size(0)), by_row));
 }
 
-int laplace_scale(const Histogram& h) { return h.best_scale(Shape::laplace, h.max_symbol()); }
+/// Of a grid [V][T][C][h][w] without context.
+at::Tensor plain_grid_bits(const at::Tensor& s) {
+  at::Tensor bits = at::zeros({}, s.options());
+  for (int64_t v = 0; v < s.size(0); ++v) {
+    const at::Tensor channels = s.select(0, v).transpose(0, 1).flatten(1);
+    bits = bits + law_bits(channels, grid_law(integers(channels), int(channels.size(0))));
+  }
+  return bits;
+}
 
 double tensor_side_bits(const TensorSpec& spec, const CodedTensor& tensor) {
-  const Histogram histogram(tensor.symbols);
+  const int rows = spec.kind == TensorKind::weight ? spec.rows() : 1;
+  const Law law = weight_law(tensor.symbols, rows, true);
   CostCounter cost;
-  cost.exp_golomb(histogram.max_symbol(), 2);
-  if (histogram.max_symbol() == 0) return cost.total();
-  const bool rows = spec.kind == TensorKind::weight && spec.rows() > 1;
-  return cost.total() + list_bits({tensor.steps.begin(), tensor.steps.end()}, -128, 8) + 1 + rows +
-         list_bits({laplace_scale(histogram)}, 0, kScaleBits);
+  cost.exp_golomb(law.limits[0], 2);
+  if (law.limits[0] == 0) return cost.total();
+  return cost.total() + list_bits({tensor.steps.begin(), tensor.steps.end()}, -128, 8) + 1 +
+         (rows > 1) + list_bits(law.scales, 0, kScaleBits);
 }
 
 double grid_side_bits(const TensorSpec& spec, const CodedTensor& tensor, bool context) {
-  const size_t plane = size_t(spec.dims[2]) * size_t(spec.dims[3]), channels = size_t(spec.dims[1]);
-  std::vector<int> alphabets, steps, scales;
-  for (size_t c = 0; c < channels; ++c) {
-    std::vector<int16_t> symbols;
-    for (size_t i = c * plane; i < tensor.symbols.size(); i += channels * plane)
-      symbols.insert(symbols.end(), tensor.symbols.begin() + ptrdiff_t(i),
-                     tensor.symbols.begin() + ptrdiff_t(i + plane));
-    const Histogram histogram(symbols);
-    alphabets.push_back(histogram.max_symbol());
-    if (histogram.max_symbol() == 0) continue;
+  std::vector<int16_t> channels;
+  const size_t plane = size_t(spec.dims[2]) * size_t(spec.dims[3]), count = size_t(spec.dims[1]);
+  for (size_t c = 0; c < count; ++c)
+    for (size_t i = c * plane; i < tensor.symbols.size(); i += count * plane)
+      channels.insert(channels.end(), tensor.symbols.begin() + ptrdiff_t(i),
+                      tensor.symbols.begin() + ptrdiff_t(i + plane));
+  const Law law = grid_law(channels, int(count));
+  std::vector<int> steps, scales;  // of channels that are not all zero
+  for (size_t c = 0; c < count; ++c) {
+    if (law.limits[c] == 0) continue;
     steps.push_back(tensor.steps[c]);
-    scales.push_back(laplace_scale(histogram));
+    scales.push_back(law.scales[c]);
   }
-  double bits = list_bits(alphabets, 0, 11) + list_bits(steps, -128, 8);
-  if (!context && !scales.empty()) bits += 1 + list_bits(scales, 0, kScaleBits);
-  return bits;
+  const double bits = list_bits(law.limits, 0, 11) + list_bits(steps, -128, 8);
+  return context || steps.empty() ? bits : bits + 1 + list_bits(scales, 0, kScaleBits);
 }
 
 }  // namespace
@@ -107,7 +103,7 @@ RateEstimate estimate_rate(const Network& net, bool hard, bool parts) {
     const Parameter& p = net.parameters[i];
     const at::Tensor s = symbols(net, p, hard);
     if (p.spec.kind != TensorKind::grid) {
-      add(plain_bits(s, {0, 1}, hard), rate.network);
+      add(hard ? weight_bits(s, parts) : noisy_bits(s, {0, 1}), rate.network);
       continue;
     }
     const int g = p.spec.grid;
@@ -121,7 +117,8 @@ RateEstimate estimate_rate(const Network& net, bool hard, bool parts) {
     }
     const at::Tensor bits = grid.coding == GridCoding::context
                                 ? context_bits(s, below, net.contexts[size_t(g)])
-                                : plain_bits(s, {1, 3, 4}, hard);
+                            : hard ? plain_grid_bits(s)
+                                   : noisy_bits(s, {0, 1, 3, 4});
     add(bits, grid.per_view ? rate.views : rate.shared);
   }
   rate.bits = at::stack(terms).sum();

@@ -16,8 +16,8 @@ using torch::Tensor;
 using Tensors = std::vector<Tensor>;
 using Operation = std::function<Tensor(const Tensors&)>;
 
-constexpr Quantise kPlain{};
-constexpr Quantise kQuantised{.activations = true};
+const Quantise kPlain{};
+const Quantise kQuantised{.activations = true};
 
 struct Outcome {
   Tensor value;
@@ -204,7 +204,7 @@ TEST_P(TrainOps, QuantisedGeluIsTheDecodersTable) {
 }
 
 TEST_P(TrainOps, UpsampleEqualsCompositionInValueAndGradients) {
-  for (const Quantise q : {kPlain, kQuantised}) {
+  for (const Quantise& q : {kPlain, kQuantised}) {
     for (int scale = 1; scale <= 5; ++scale) {
       for (const auto& [n, h, w, c, tiles] : {std::array<int64_t, 5>{1, 1, 1, 1, 0},
                                               {2, 3, 5, 7, 1},
@@ -241,7 +241,7 @@ TEST_P(TrainOps, UpsampleByPowersOfTwoIsOrdinaryBilinear) {
 }
 
 TEST_P(TrainOps, PointwiseEqualsCompositionInValueAndGradients) {
-  for (const Quantise q : {kPlain, kQuantised}) {
+  for (const Quantise& q : {kPlain, kQuantised}) {
     for (const auto& [pixels, ci, co, extra] : {std::array<int64_t, 4>{1, 1, 1, 3},
                                                 {15, 7, 5, 1},
                                                 {400, 24, 16, 3},

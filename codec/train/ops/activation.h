@@ -123,9 +123,10 @@ struct Index {
   __mmask32 inside;
 };
 /// Two vectors of sums to 32 indices; `bias` is Q10 plus 16.
-inline Index hidden_index(Vec sum0, Vec sum1, __m512i bias) {
-  const auto round = [](Vec v) {
-    return _mm512_cvt_roundps_epi32(v + 0.5f, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+inline Index hidden_index(Vec sum0, Vec sum1, Vec mantissa, __m512i bias) {
+  const auto round = [&](Vec v) {
+    return _mm512_cvt_roundps_epi32(floor_of(v + 0.5f) * mantissa + 0.5f,
+                                    _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
   };
   const __m512i plane = _mm512_packs_epi32(round(sum0), round(sum1));
   const __m512i index = _mm512_srai_epi16(_mm512_adds_epi16(plane, bias), 5);
@@ -146,14 +147,15 @@ inline Vec high_to_float(__m512i v) {
 }
 
 inline void activate_quantised(float* hidden, int pixels, int width, const float* bias,
-                               const GeluTables& tables) {
+                               const float* mantissa, const GeluTables& tables) {
   const Lookup values(tables.value);
   for (int j = 0; j < width; j += kLanes) {
     const __m512i b = pack_bias(bias + j);
+    const Vec m = load(mantissa + j);
     for (int p = 0; p < pixels; p += 2) {
       float* h0 = hidden + p * width + j;
       float* h1 = h0 + width;
-      const __m512i v = values.at(hidden_index(load(h0), load(h1), b).clamped);
+      const __m512i v = values.at(hidden_index(load(h0), load(h1), m, b).clamped);
       store(h0, low_to_float(v));
       store(h1, high_to_float(v));
     }
@@ -161,17 +163,19 @@ inline void activate_quantised(float* hidden, int pixels, int width, const float
 }
 
 inline void activate_quantised_with_slope(float* hidden, float* grad, int pixels, int width,
-                                          const float* bias, const GeluTables& tables) {
+                                          const float* bias, const float* mantissa,
+                                          const GeluTables& tables) {
   const Lookup values(tables.value), slopes(tables.slope);
   const float unit = 1.0f / (65536.0f * kSlopeScale);
   for (int j = 0; j < width; j += kLanes) {
     const __m512i b = pack_bias(bias + j);
+    const Vec m = load(mantissa + j);
     for (int p = 0; p < pixels; p += 2) {
       float* h0 = hidden + p * width + j;
       float* h1 = h0 + width;
       float* g0 = grad + p * width + j;
       float* g1 = g0 + width;
-      const Index index = hidden_index(load(h0), load(h1), b);
+      const Index index = hidden_index(load(h0), load(h1), m, b);
       const __m512i v = values.at(index.clamped);
       const __m512i s = _mm512_maskz_mov_epi16(index.inside, slopes.at(index.clamped));
       store(h0, low_to_float(v));
@@ -184,9 +188,8 @@ inline void activate_quantised_with_slope(float* hidden, float* grad, int pixels
 
 #else
 
-inline Vec hidden_index(Vec sum, Vec bias) {
-  return floor_of((clamp(floor_of(sum + 0.5f), -32768.0f, 32767.0f) + bias + 16.0f) *
-                  (1.0f / 32.0f));
+inline Vec hidden_index(Vec sum, Vec mantissa, Vec bias) {
+  return floor_of((requantise(sum, mantissa) * 1024.0f + bias + 16.0f) * (1.0f / 32.0f));
 }
 inline Vec look_up(const int16_t* table, Vec index, float unit) {
   const IntVec i = __builtin_convertvector(index, IntVec) & 255;
@@ -203,23 +206,25 @@ inline Vec look_up(const int16_t* table, Vec index, float unit) {
 }
 
 inline void activate_quantised(float* hidden, int pixels, int width, const float* bias,
-                               const GeluTables& tables) {
+                               const float* mantissa, const GeluTables& tables) {
   for (int p = 0; p < pixels; ++p) {
     for (int j = 0; j < width; j += kLanes) {
       float* h = hidden + p * width + j;
-      const Vec i = clamp(hidden_index(load(h), load(bias + j)), -128.0f, 127.0f);
+      const Vec i =
+          clamp(hidden_index(load(h), load(mantissa + j), load(bias + j)), -128.0f, 127.0f);
       store(h, look_up(tables.value, i, 65536.0f));
     }
   }
 }
 
 inline void activate_quantised_with_slope(float* hidden, float* grad, int pixels, int width,
-                                          const float* bias, const GeluTables& tables) {
+                                          const float* bias, const float* mantissa,
+                                          const GeluTables& tables) {
   for (int p = 0; p < pixels; ++p) {
     for (int j = 0; j < width; j += kLanes) {
       float* h = hidden + p * width + j;
       float* g = grad + p * width + j;
-      const Vec index = hidden_index(load(h), load(bias + j));
+      const Vec index = hidden_index(load(h), load(mantissa + j), load(bias + j));
       const Vec i = clamp(index, -128.0f, 127.0f);
       store(h, look_up(tables.value, i, 65536.0f));
       store(g, load(g) * keep(index == i, look_up(tables.slope, i, 1.0f / kSlopeScale)));
@@ -231,8 +236,9 @@ inline void activate_quantised_with_slope(float* hidden, float* grad, int pixels
 
 /// hidden [pixels, rounded up to even][width]: sums of fc1 -> activations.
 template <bool Q>
-void activate(float* hidden, int pixels, int width, const float* bias, const GeluTables& tables) {
-  if (Q) return activate_quantised(hidden, pixels, width, bias, tables);
+void activate(float* hidden, int pixels, int width, const float* bias, const float* mantissa,
+              const GeluTables& tables) {
+  if (Q) return activate_quantised(hidden, pixels, width, bias, mantissa, tables);
   const Tail tail(tables);
   for (int j = 0; j < width; j += kLanes) {
     const Vec b = load(bias + j);
@@ -246,8 +252,8 @@ void activate(float* hidden, int pixels, int width, const float* bias, const Gel
 /// The same, and grad *= slope.
 template <bool Q>
 void activate_with_slope(float* hidden, float* grad, int pixels, int width, const float* bias,
-                         const GeluTables& tables) {
-  if (Q) return activate_quantised_with_slope(hidden, grad, pixels, width, bias, tables);
+                         const float* mantissa, const GeluTables& tables) {
+  if (Q) return activate_quantised_with_slope(hidden, grad, pixels, width, bias, mantissa, tables);
   const Tail tail(tables);
   for (int j = 0; j < width; j += kLanes) {
     const Vec b = load(bias + j);

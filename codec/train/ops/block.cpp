@@ -12,18 +12,21 @@ using torch::autograd::variable_list;
 /// kInputScale times the Q5 value and fc2 kHiddenScale times the hidden one, and both sums come out
 /// times 1024 (Q10), as do their rounding steps.
 struct Packed {
-  Tensor taps, dw_bias, w1t, b1, w2t, b2;
+  Tensor taps, dw_bias, w1t, b1, w2t, b2, dw_mantissa, mantissa1, mantissa2;
 };
 
 Packed pack(const Tensor& dw_weight, const Tensor& dw_bias, const Tensor& w1, const Tensor& b1,
             const Tensor& w2, const Tensor& b2, Quantise q, int64_t lanes) {
   const bool on = q.on();
-  return {transpose_padded(dw_weight, lanes),
+  return {transpose_padded(dw_weight, lanes, 1.0f, q.depthwise),
           pad_bias(dw_bias, dw_weight.size(0), lanes, q),
-          transpose_padded(w1, lanes, on ? 1024.0f / kInputScale : 1.0f),
+          transpose_padded(w1, lanes, on ? 1024.0f / kInputScale : 1.0f, q.first),
           pad_bias(b1, w1.size(0), lanes, q, on ? 1024.0f : 1.0f),
-          transpose_padded(w2, lanes, on ? 1024.0f / kHiddenScale : 1.0f),
-          pad_bias(b2, w2.size(0), lanes, q)};
+          transpose_padded(w2, lanes, on ? 1024.0f / kHiddenScale : 1.0f, q.second),
+          pad_bias(b2, w2.size(0), lanes, q),
+          pad_mantissa(q.depthwise, dw_weight.size(0), lanes),
+          pad_mantissa(q.first, w1.size(0), lanes),
+          pad_mantissa(q.second, w2.size(0), lanes)};
 }
 
 Block describe(const Tensor& x, const Packed& packed, int64_t hidden, int64_t outputs, bool norm,
@@ -45,6 +48,9 @@ Block describe(const Tensor& x, const Packed& packed, int64_t hidden, int64_t ou
   b.b1 = packed.b1.const_data_ptr<float>();
   b.w2t = data_or_null(packed.w2t);
   b.b2 = data_or_null(packed.b2);
+  b.dw_mantissa = packed.dw_mantissa.const_data_ptr<float>();
+  b.mantissa1 = packed.mantissa1.const_data_ptr<float>();
+  b.mantissa2 = data_or_null(packed.mantissa2);
   return b;
 }
 
@@ -56,11 +62,16 @@ struct BlockFunction : public torch::autograd::Function<BlockFunction> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& dw_weight,
                         const MaybeTensor& maybe_dw_bias, const Tensor& w1,
                         const MaybeTensor& maybe_b1, const Tensor& w2, const MaybeTensor& maybe_b2,
-                        bool norm, bool residual, bool quantise) {
+                        bool norm, bool residual, bool quantise,
+                        const MaybeTensor& depthwise_mantissa, const MaybeTensor& mantissa1,
+                        const MaybeTensor& mantissa2) {
     const Tensor dw_bias = or_undefined(maybe_dw_bias), b1 = or_undefined(maybe_b1),
                  b2 = or_undefined(maybe_b2);
     const Kernels& kernels = *current_kernels();
-    const Quantise q{.activations = quantise};
+    const Quantise q{.activations = quantise,
+                     .depthwise = or_undefined(depthwise_mantissa),
+                     .first = or_undefined(mantissa1),
+                     .second = or_undefined(mantissa2)};
     const Packed packed = pack(dw_weight, dw_bias, w1, b1, w2, b2, q, kernels.lanes);
     const Block block = describe(x, packed, w1.size(0), w2.size(0), norm, residual, q);
     Tensor y = at::empty({x.size(0), x.size(1), x.size(2), w2.size(0)}, x.options());
@@ -69,8 +80,8 @@ struct BlockFunction : public torch::autograd::Function<BlockFunction> {
     for_shares(share_count(rows, work_of(block)), rows, [&](int64_t, int64_t begin, int64_t end) {
       kernels.block_forward(block, out, begin, end, thread_scratch(kernels.block_scratch(block)));
     });
-    ctx->save_for_backward(
-        {x, w1, w2, packed.taps, packed.dw_bias, packed.w1t, packed.b1, quantise ? y : Tensor()});
+    ctx->save_for_backward({x, w1, w2, packed.taps, packed.dw_bias, packed.w1t, packed.b1,
+                            quantise ? y : Tensor(), packed.dw_mantissa, packed.mantissa1});
     ctx->saved_data["has"] =
         int64_t{dw_bias.defined()} | int64_t{b1.defined()} << 1 | int64_t{b2.defined()} << 2;
     ctx->saved_data["norm"] = norm;
@@ -85,7 +96,7 @@ struct BlockFunction : public torch::autograd::Function<BlockFunction> {
     const Tensor &x = saved[0], &w1 = saved[1], &w2 = saved[2], &y = saved[7];
     const auto& kernels = *reinterpret_cast<const Kernels*>(ctx->saved_data["kernels"].toInt());
     const Quantise q{.activations = ctx->saved_data["quantise"].toBool()};
-    const Packed packed{saved[3], saved[4], saved[5], saved[6], {}, {}};
+    const Packed packed{saved[3], saved[4], saved[5], saved[6], {}, {}, saved[8], saved[9], {}};
     const int64_t lanes = kernels.lanes, channels = x.size(3), hidden = w1.size(0),
                   outputs = w2.size(0);
     const int64_t cp = round_up_to(channels, lanes), hp = round_up_to(hidden, lanes),
@@ -94,7 +105,7 @@ struct BlockFunction : public torch::autograd::Function<BlockFunction> {
                            ctx->saved_data["residual"].toBool(), q);
     const Tensor dy = grads[0].contiguous();
     const Tensor w1_rows = pad_rows(w1, lanes), w2_rows = pad_rows(w2, lanes);
-    const Tensor flipped = packed.taps.flip(0);
+    const Tensor flipped = (packed.taps * packed.dw_mantissa).flip(0);
     block.flipped = flipped.const_data_ptr<float>();
     block.w1 = w1_rows.const_data_ptr<float>();
     block.w2 = w2_rows.const_data_ptr<float>();
@@ -133,6 +144,9 @@ struct BlockFunction : public torch::autograd::Function<BlockFunction> {
             bias(2, at_b2, outputs),
             Tensor(),
             Tensor(),
+            Tensor(),
+            Tensor(),
+            Tensor(),
             Tensor()};
   }
 };
@@ -142,8 +156,11 @@ struct BlockFunction : public torch::autograd::Function<BlockFunction> {
 Tensor fused_block(const Tensor& x, const Tensor& dw_weight, const Tensor& dw_bias, bool norm,
                    const Tensor& w1, const Tensor& b1, const Tensor& w2, const Tensor& b2,
                    bool residual, Quantise q) {
+  const bool on = q.on();
+  auto mantissa = [&](const Tensor& m) { return on ? maybe(m) : std::nullopt; };
   return BlockFunction::apply(x, dw_weight, maybe(dw_bias), w1, maybe(b1), w2, maybe(b2), norm,
-                              residual, q.on());
+                              residual, on, mantissa(q.depthwise), mantissa(q.first),
+                              mantissa(q.second));
 }
 
 }  // namespace mvinr::ops

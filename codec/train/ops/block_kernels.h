@@ -44,7 +44,7 @@ template <bool Q>
 inline float* block_input(const Block& b, const BlockBuffers& s, int first, int last) {
   const int cp = padded(b.channels);
   const int count = round_up(last - first, kLanes);
-  depthwise<Q>(s.tile, b.width, cp, b.taps, b.dw_bias, first, last, s.input);
+  depthwise<Q>(s.tile, b.width, cp, b.taps, b.dw_bias, b.dw_mantissa, first, last, s.input);
   if (b.norm) normalise(s.input, count, b.channels, cp, s.inv);
   if (!Q) return s.input;
   quantise_input(s.input, s.quantised, count * cp);
@@ -67,13 +67,13 @@ inline void block_forward_as(const Block& b, float* y, int64_t begin, int64_t en
       const int count = last - first;
       const float* a = block_input<Q>(b, s, first, last);
       multiply(count, hp, b.channels, a, cp, b.w1t, hp, s.hidden, hp);
-      activate<Q>(s.hidden, count, hp, b.b1, tables);
+      activate<Q>(s.hidden, count, hp, b.b1, b.mantissa1, tables);
       multiply(count, op, b.hidden, s.hidden, hp, b.w2t, op, s.outputs, op);
       const int64_t pixel = tile_pixel + first;
       for (int i = 0; i < count; ++i) {
         for (int c = 0; c < b.outputs; c += kLanes) {
           Vec v = load(s.outputs + i * op + c);
-          if (Q) v = floor_of(v + 0.5f) * (1.0f / 1024.0f);
+          if (Q) v = requantise(v, load(b.mantissa2 + c));
           v += load(b.b2 + c);
           if (b.residual) v += load_row(b.x + (pixel + i) * b.channels, c, b.channels);
           store_row(y + (pixel + i) * b.outputs, c, b.outputs, Q ? clamp10(v) : v);
@@ -128,7 +128,7 @@ inline void block_backward_as(const Block& b, float* dd, const BlockGradients& s
       multiply(count, hp, b.channels, a, cp, b.w1t, hp, s.hidden, hp);
       block_output_gradient<Q>(b, tile_pixel + first, count, s.outputs, sums.b2);
       multiply(count, hp, b.outputs, s.outputs, op, b.w2, hp, s.grad_hidden, hp);
-      activate_with_slope<Q>(s.hidden, s.grad_hidden, count, hp, b.b1, tables);
+      activate_with_slope<Q>(s.hidden, s.grad_hidden, count, hp, b.b1, b.mantissa1, tables);
       add_transposed(count, b.outputs, hp, s.outputs, op, s.hidden, hp, sums.w2, hp);
       add_transposed(count, b.channels, hp, a, cp, s.grad_hidden, hp, sums.w1t, hp);
       add_rows(s.grad_hidden, count, hp, sums.b1);
@@ -165,7 +165,7 @@ inline void block_input_gradient(const Block& b, const float* dd, float* dx, int
     const int pixels = tile.rows * b.width;
     for (int first = 0, last; first < pixels; first = last) {
       last = smaller(first + step, pixels);
-      depthwise<false>(s.tile, b.width, cp, b.flipped, nullptr, first, last, s.input);
+      depthwise<false>(s.tile, b.width, cp, b.flipped, nullptr, nullptr, first, last, s.input);
       const int64_t pixel = begin * b.width + first;
       for (int i = 0; i < last - first; ++i) {
         const int64_t at = (pixel + i) * b.channels;

@@ -41,6 +41,19 @@ Tensor round10(const Tensor& value) {
                                 at::ones({}, value.options()));
 }
 
+/// The sums of `layer` with weight `w`, as the decoder requantises them (docs/bitstream.md 5.2).
+/// w / m is exact: a step is its mantissa m times a power of two.
+template <class Layer>
+Tensor requantised(const Tensor& w, const Tensor& mantissa, Quantise q, const Layer& layer) {
+  if (!q.on()) return layer(w);
+  if (!mantissa.defined()) return round10(layer(w));
+  const Tensor m = mantissa.view(-1);
+  const Tensor sum = layer(w / m.view({-1, 1}));
+  const Tensor plane = at::floor(sum.detach() * 1024.0 + 0.5).clamp(-32768.0, 32767.0);
+  return StraightThrough::apply(sum * m, at::floor(plane * m + 0.5) / 1024.0,
+                                at::ones({}, sum.options()));
+}
+
 Tensor clamp10(const Tensor& value) {
   const Tensor clamped = value.detach().clamp(kPlaneMin, kPlaneMax);
   return StraightThrough::apply(value, clamped, (clamped > kPlaneMin) & (clamped < kPlaneMax));
@@ -86,19 +99,23 @@ Tensor convnext_block(const Tensor& x, const Tensor& dw_weight, const Tensor& dw
                       const Tensor& w1, const Tensor& b1, const Tensor& w2, const Tensor& b2,
                       bool residual, Quantise q) {
   const int64_t channels = x.size(3);
-  Tensor d = at::conv2d(x.permute({0, 3, 1, 2}), dw_weight.view({channels, 1, 3, 3}), Tensor(), 1,
-                        1, 1, channels)
-                 .permute({0, 2, 3, 1});
-  d = plus(q.on() ? round10(d) : d, dw_bias, q);
+  const Tensor d =
+      plus(requantised(dw_weight, q.depthwise, q,
+                       [&](const Tensor& w) {
+                         return at::conv2d(x.permute({0, 3, 1, 2}), w.view({channels, 1, 3, 3}),
+                                           Tensor(), 1, 1, 1, channels)
+                             .permute({0, 2, 3, 1});
+                       }),
+           dw_bias, q);
   Tensor a = norm ? normalise(d) : d;
   if (q.on()) a = fake_quantise(a, 32, -128, 127);
-  Tensor hidden = at::linear(a, w1);
-  hidden = plus(q.on() ? round10(hidden) : hidden, b1, q);
+  Tensor hidden =
+      plus(requantised(w1, q.first, q, [&](const Tensor& w) { return at::linear(a, w); }), b1, q);
   if (q.on()) hidden = fake_quantise(hidden, 32, -128, 127);
   hidden = at::gelu(hidden);
   if (q.on()) hidden = fake_quantise(hidden, 64, 0, 255, 11);
-  Tensor y = at::linear(hidden, w2);
-  y = plus(q.on() ? round10(y) : y, b2, q);
+  Tensor y = plus(
+      requantised(w2, q.second, q, [&](const Tensor& w) { return at::linear(hidden, w); }), b2, q);
   if (residual) y = x + y;
   return q.on() ? clamp10(y) : y;
 }
@@ -113,8 +130,8 @@ Tensor upsample_bilinear(const Tensor& x, int scale, const Tensor& tile, Quantis
 }
 
 Tensor pointwise(const Tensor& x, const Tensor& w, const Tensor& b, Quantise q, const Tensor& add) {
-  Tensor y = at::linear(x, w);
-  y = plus(q.on() ? round10(y) : y, b, q);
+  Tensor y =
+      plus(requantised(w, q.first, q, [&](const Tensor& v) { return at::linear(x, v); }), b, q);
   if (add.defined()) y = y + add;
   return q.on() ? clamp10(y) : y;
 }

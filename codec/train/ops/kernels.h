@@ -19,10 +19,14 @@ struct Block {
   const float* taps = nullptr;     // [9][channels p]
   const float* flipped = nullptr;  // the same with taps 8..0: the transposed convolution
   const float* dw_bias = nullptr;  // [channels p]
-  const float* w1t = nullptr;      // [channels][hidden p]
-  const float* b1 = nullptr;       // [hidden p]
-  const float* w2t = nullptr;      // [hidden][outputs p]
-  const float* b2 = nullptr;       // [outputs p]
+  // Mantissas of the three layers, by which taps, w1t and w2t are divided; used if quantise.
+  const float* dw_mantissa = nullptr;  // [channels p]
+  const float* mantissa1 = nullptr;    // [hidden p]
+  const float* mantissa2 = nullptr;    // [outputs p]
+  const float* w1t = nullptr;          // [channels][hidden p]
+  const float* b1 = nullptr;           // [hidden p]
+  const float* w2t = nullptr;          // [hidden][outputs p]
+  const float* b2 = nullptr;           // [outputs p]
   // Backward only.
   const float* w1 = nullptr;  // [hidden][channels p]
   const float* w2 = nullptr;  // [outputs][hidden p]
@@ -44,10 +48,11 @@ struct BlockGradients {
 struct Linear {
   int inputs = 0, outputs = 0;
   bool quantise = false;
-  const float* x = nullptr;    // [pixels][inputs]
-  const float* add = nullptr;  // [pixels][outputs] or null
-  const float* wt = nullptr;   // [inputs][outputs p], times 1024 if quantise
-  const float* b = nullptr;    // [outputs p]
+  const float* x = nullptr;         // [pixels][inputs]
+  const float* add = nullptr;       // [pixels][outputs] or null
+  const float* wt = nullptr;        // [inputs][outputs p], times 1024 / mantissa if quantise
+  const float* b = nullptr;         // [outputs p]
+  const float* mantissa = nullptr;  // [outputs p], if quantise
   // Backward only.
   const float* w = nullptr;   // [outputs][inputs p]
   const float* y = nullptr;   // [pixels][outputs], if quantise

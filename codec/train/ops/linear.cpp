@@ -10,11 +10,14 @@ using torch::autograd::variable_list;
 
 struct LinearFunction : public torch::autograd::Function<LinearFunction> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& w,
-                        const MaybeTensor& maybe_b, const MaybeTensor& maybe_add, bool quantise) {
+                        const MaybeTensor& maybe_b, const MaybeTensor& maybe_add, bool quantise,
+                        const MaybeTensor& maybe_mantissa) {
     const Tensor b = or_undefined(maybe_b), add = or_undefined(maybe_add);
     const Kernels& kernels = *current_kernels();
     const Quantise q{.activations = quantise};
-    const Tensor wt = transpose_padded(w, kernels.lanes, quantise ? 1024.0f : 1.0f);
+    const Tensor m = or_undefined(maybe_mantissa);
+    const Tensor wt = transpose_padded(w, kernels.lanes, quantise ? 1024.0f : 1.0f, m);
+    const Tensor mantissa = pad_mantissa(m, w.size(0), kernels.lanes);
     const Tensor bias = pad_bias(b, w.size(0), kernels.lanes, q);
     Linear l;
     l.inputs = int(w.size(1));
@@ -24,6 +27,7 @@ struct LinearFunction : public torch::autograd::Function<LinearFunction> {
     l.add = data_or_null(add);
     l.wt = wt.const_data_ptr<float>();
     l.b = bias.const_data_ptr<float>();
+    l.mantissa = mantissa.const_data_ptr<float>();
     std::vector<int64_t> shape = x.sizes().vec();
     shape.back() = w.size(0);
     Tensor y = at::empty(shape, x.options());
@@ -71,7 +75,8 @@ struct LinearFunction : public torch::autograd::Function<LinearFunction> {
     Tensor db;
     if (ctx->saved_data["bias"].toBool())
       db = sums.gather(at_bias, 1, w.size(0), kernels.lanes, false).view({-1});
-    return {dx, sums.gather(0, w.size(1), w.size(0), kernels.lanes, true), db, dadd, Tensor()};
+    return {dx,      sums.gather(0, w.size(1), w.size(0), kernels.lanes, true), db, dadd, Tensor(),
+            Tensor()};
   }
 };
 
@@ -119,7 +124,8 @@ struct NormFunction : public torch::autograd::Function<NormFunction> {
 
 Tensor fused_pointwise(const Tensor& x, const Tensor& w, const Tensor& b, Quantise q,
                        const Tensor& add) {
-  return LinearFunction::apply(x, w, maybe(b), maybe(add), q.on());
+  return LinearFunction::apply(x, w, maybe(b), maybe(add), q.on(),
+                               q.on() ? maybe(q.first) : std::nullopt);
 }
 
 Tensor fused_layer_norm(const Tensor& x, int fraction_bits) {

@@ -22,7 +22,7 @@ inline void linear_forward(const Linear& l, float* y, int64_t begin, int64_t end
       const int64_t at = (p + i) * l.outputs;
       for (int c = 0; c < l.outputs; c += kLanes) {
         Vec v = load(scratch + i * op + c);
-        if (l.quantise) v = floor_of(v + 0.5f) * (1.0f / 1024.0f);
+        if (l.quantise) v = requantise(v, load(l.mantissa + c));
         v += load(l.b + c);
         if (l.add) v += load_row(l.add + at, c, l.outputs);
         store_row(y + at, c, l.outputs, l.quantise ? clamp10(v) : v);

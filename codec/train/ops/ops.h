@@ -23,6 +23,10 @@ namespace mvinr::ops {
 struct Quantise {
   bool activations = false;  // round and clamp activations where the decoder does
   bool noise = false;  // the noise phase: activations stay plain floats, whatever the above says
+  /// Mantissas M[s & 7] / 512 of the rows' steps (docs/bitstream.md 5.1), one per output of the
+  /// depthwise layer, of fc1 or a pointwise layer, and of fc2; undefined: 1. The decoder rounds a
+  /// sum before it multiplies by the mantissa, and again after (5.2). No gradient.
+  torch::Tensor depthwise, first, second;
   bool on() const { return activations && !noise; }
 };
 
@@ -38,7 +42,7 @@ struct Quantise {
 ///   i = clamp(round(32 * (round10(fc1) + b1)), -128, 127) / 32;
 ///   h = (clamp(round(64 * gelu(i)) + 11, 0, 255) - 11) / 64;
 ///   y = clamp10(x + round10(fc2) + b2), where round10(v) = round(1024 v) / 1024 and clamp10 limits
-///   to [-32, 32767/1024].
+///   to [-32, 32767/1024]; with a mantissa m: round(m round(1024 v / m)) / 1024.
 /// Weights are used as given: the caller has fake-quantised them. With q.on() biases are rounded to
 /// Q10, as the decoder does, here and in pointwise (straight-through).
 /// Backward keeps x (and y if q.on()) only and recomputes the rest.

@@ -79,15 +79,17 @@ inline void depthwise_run(const float* in, ptrdiff_t in_row, int cp, const Vec* 
     }
 }
 
-/// out [last - first][cp] = depthwise of a bordered tile at its pixels [first, last).
+/// out [last - first][cp] = depthwise of a bordered tile at its pixels [first, last); `mantissa` if
+/// Q.
 template <bool Q>
 inline void depthwise(const float* in, int width, int cp, const float* taps, const float* bias,
-                      int first, int last, float* out) {
+                      const float* mantissa, int first, int last, float* out) {
   const ptrdiff_t in_row = ptrdiff_t(width + 2) * cp;
   for (int c = 0; c < cp; c += kLanes) {
     Vec w[9];
     for (int k = 0; k < 9; ++k) w[k] = load(taps + k * cp + c);
     const Vec b = bias ? load(bias + c) : Vec{};
+    const Vec m = Q ? load(mantissa + c) : Vec{};
     for_row_runs(first, last, width, [&](int pixel, int column, int row, int count) {
       const float* s = in + row * in_row + ptrdiff_t(column) * cp + c;
       float* d = out + ptrdiff_t(pixel) * cp + c;
@@ -95,12 +97,13 @@ inline void depthwise(const float* in, int width, int cp, const float* taps, con
       for (; i + 4 <= count; i += 4) {
         Vec sum[4] = {};
         depthwise_run<4>(s + i * cp, in_row, cp, w, sum);
-        for (int j = 0; j < 4; ++j) store(d + (i + j) * cp, (Q ? round10(sum[j]) : sum[j]) + b);
+        for (int j = 0; j < 4; ++j)
+          store(d + (i + j) * cp, (Q ? requantise(sum[j] * 1024.0f, m) : sum[j]) + b);
       }
       for (; i < count; ++i) {
         Vec sum[1] = {};
         depthwise_run<1>(s + i * cp, in_row, cp, w, sum);
-        store(d + i * cp, (Q ? round10(sum[0]) : sum[0]) + b);
+        store(d + i * cp, (Q ? requantise(sum[0] * 1024.0f, m) : sum[0]) + b);
       }
     });
   }

@@ -42,15 +42,23 @@ Tensor pad_rows(const Tensor& w, int64_t lanes, float scale) {
   return out;
 }
 
-Tensor transpose_padded(const Tensor& w, int64_t lanes, float scale) {
+Tensor transpose_padded(const Tensor& w, int64_t lanes, float scale, const Tensor& mantissa) {
   const int64_t rows = w.size(0), columns = w.size(1), stride = round_up_to(rows, lanes);
+  const Tensor divisor = pad_mantissa(mantissa, rows, lanes);
+  const float* m = divisor.const_data_ptr<float>();
   Tensor out = at::empty({columns, stride}, w.options().requires_grad(false));
   const float* from = w.const_data_ptr<float>();
   float* to = out.data_ptr<float>();
   for (int64_t c = 0; c < columns; ++c, to += stride) {
-    for (int64_t r = 0; r < rows; ++r) to[r] = from[r * columns + c] * scale;
+    for (int64_t r = 0; r < rows; ++r) to[r] = from[r * columns + c] / m[r] * scale;
     for (int64_t r = rows; r < stride; ++r) to[r] = 0.0f;
   }
+  return out;
+}
+
+Tensor pad_mantissa(const Tensor& mantissa, int64_t count, int64_t lanes) {
+  Tensor out = at::ones({round_up_to(count, lanes)}, torch::kFloat32);
+  if (mantissa.defined()) out.narrow(0, 0, count).copy_(mantissa.view(-1));
   return out;
 }
 

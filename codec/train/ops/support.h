@@ -51,8 +51,11 @@ int64_t share_count(int64_t rows, int64_t work);
 
 /// w [rows][columns] -> [rows][columns padded to `lanes`] * scale (w itself if nothing changes).
 torch::Tensor pad_rows(const torch::Tensor& w, int64_t lanes, float scale = 1.0f);
-/// w [rows][columns] -> [columns][rows padded to `lanes`] * scale.
-torch::Tensor transpose_padded(const torch::Tensor& w, int64_t lanes, float scale = 1.0f);
+/// w [rows][columns] -> [columns][rows padded to `lanes`] * scale / mantissa of the row.
+torch::Tensor transpose_padded(const torch::Tensor& w, int64_t lanes, float scale = 1.0f,
+                               const torch::Tensor& mantissa = {});
+/// Mantissas (undefined: ones) -> [count padded to `lanes`].
+torch::Tensor pad_mantissa(const torch::Tensor& mantissa, int64_t count, int64_t lanes);
 /// b (any shape; undefined: zeros) -> [count padded to `lanes`], rounded to Q10 if q.on(), * scale.
 torch::Tensor pad_bias(const torch::Tensor& b, int64_t count, int64_t lanes, Quantise q,
                        float scale = 1.0f);

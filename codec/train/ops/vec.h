@@ -113,6 +113,11 @@ inline Vec round10(Vec v) { return scaled_round(v, 1024.0f) * (1.0f / 1024.0f); 
 inline constexpr float kPlaneMin = -32.0f;  // int16 in Q10
 inline constexpr float kPlaneMax = 32767.0f / 1024.0f;
 inline Vec clamp10(Vec v) { return clamp(v, kPlaneMin, kPlaneMax); }
+/// A sum in units of its row's power of two to a plane value (docs/bitstream.md 5.2).
+inline Vec requantise(Vec sum, Vec mantissa) {
+  const Vec plane = clamp(floor_of(sum + 0.5f), -32768.0f, 32767.0f);
+  return floor_of(plane * mantissa + 0.5f) * (1.0f / 1024.0f);
+}
 /// All ones where the plane value y was not clamped.
 inline IntVec unclamped10(Vec y) { return (y > kPlaneMin) & (y < kPlaneMax); }
 

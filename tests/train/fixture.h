@@ -1,0 +1,49 @@
+// Small clips and networks for the tests of codec/train.
+#pragma once
+
+#include <c10/core/GradMode.h>
+
+#include <string>
+#include <vector>
+
+#include "testutil/clip.h"
+#include "train/network.h"
+#include "train/picture_store.h"
+#include "train/trainer.h"
+
+namespace mvinr::train_test {
+
+/// All pictures of the clip.
+PictureStore store_of(const testutil::Clip& clip);
+
+/// The named profile for the clip.
+ModelConfig profile_for(const testutil::Clip& clip, const std::string& name = "xxs");
+
+/// A network with values worth coding: its parameters moved by random amounts.
+Network random_network(const ModelConfig& config, uint64_t seed = 1);
+
+/// What a decoder computes: rounded weights, grids and activations.
+inline constexpr Precision kHard{.weights = true, .grids_hard = true, .activations = true};
+
+/// A network trained on the clip for a few steps (fails the test if training fails).
+struct Trained {
+  Network network;
+  TrainResult result;
+};
+Trained train_on(const testutil::Clip& clip, const std::string& profile, TrainOptions options);
+
+/// A clip of two views with depth (64 x 48, 4 frames) and the profile xxs trained on it for 250
+/// steps, once for all tests.
+struct Example {
+  testutil::Clip clip;
+  Trained trained;
+};
+const Example& trained_example();
+
+/// Access unit of a network.
+std::vector<std::byte> access_unit_of(const testutil::Clip& clip, const Network& network);
+
+/// The decoder's pictures of an access unit, in the order of Clip::pictures.
+std::vector<tools::PictureBuffer> decode(const std::vector<std::byte>& bytes);
+
+}  // namespace mvinr::train_test
