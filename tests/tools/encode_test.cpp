@@ -123,9 +123,9 @@ TEST_F(Programs, DamagedStreamsDecodeAroundTheDamage) {
 
 TEST_F(Programs, CancelLeavesAValidStream) {
   const ProgramResult result =
-      run("$TOOL/mvinr-encode --cameras cameras.json --gop 1 --effort 9 --time-budget 2 -o - > "
+      run("{ $TOOL/mvinr-encode --cameras cameras.json --gop 1 --effort 9 --time-budget 2 -o - > "
           "part.mvinr & while kill -0 $! && [ ! -s part.mvinr ]; do sleep 0.1; done; "
-          "kill -INT $!; wait $!");
+          "kill -INT $!; wait $!; }");
   EXPECT_EQ(result.exit_code, 130) << result.errors;
   EXPECT_NE(result.errors.find("stopped"), std::string::npos) << result.errors;
   const ProgramResult info = run("$TOOL/mvinr-info --brief part.mvinr");
