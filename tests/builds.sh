@@ -76,9 +76,10 @@ int main() {
   return decoder && !(*decoder)->start_gop({}) ? 0 : 1;
 }
 PROGRAM
-  export PKG_CONFIG_SYSROOT_DIR="$work/root" PKG_CONFIG_PATH="$libdir/pkgconfig"
+  # Not exported: the builds that follow must not see it.
+  installed() { PKG_CONFIG_SYSROOT_DIR="$work/root" PKG_CONFIG_PATH="$libdir/pkgconfig" pkg-config "$@"; }
   # shellcheck disable=SC2046 # word splitting is meant
-  c++ "$work/program.cpp" -o "$work/program" $(pkg-config --cflags --libs mvinr) || return 1
+  c++ "$work/program.cpp" -o "$work/program" $(installed --cflags --libs mvinr) || return 1
   [ "$(LD_LIBRARY_PATH=$libdir "$work/program")" = reference ] || return 1
   if [ -f "$libdir/pkgconfig/mvinr-encoder.pc" ]; then
     cat >"$work/encoder.cpp" <<'PROGRAM'
@@ -86,7 +87,7 @@ PROGRAM
 int main() { return mvinr::Encoder::create({}, {}) ? 1 : 0; }
 PROGRAM
     # shellcheck disable=SC2046
-    c++ "$work/encoder.cpp" -o "$work/encoder" $(pkg-config --cflags --libs mvinr-encoder) || return 1
+    c++ "$work/encoder.cpp" -o "$work/encoder" $(installed --cflags --libs mvinr-encoder) || return 1
     LD_LIBRARY_PATH=$libdir "$work/encoder" || return 1
   fi
 }
