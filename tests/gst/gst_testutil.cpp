@@ -242,8 +242,7 @@ Pipeline::Pipeline(const std::string& description, const std::string& record)
   }
   if (record.empty()) return;
   g_signal_connect(element("d"), "pad-added", G_CALLBACK(pad_added), this);
-  g_signal_connect(element("d"), "no-more-pads",
-                   G_CALLBACK(+[](GstElement*, gpointer self) {
+  g_signal_connect(element("d"), "no-more-pads", G_CALLBACK(+[](GstElement*, gpointer self) {
                      static_cast<Pipeline*>(self)->all_pads_ = true;
                    }),
                    this);
@@ -288,12 +287,22 @@ void Pipeline::pad_added(GstElement*, GstPad* pad, gpointer data) {
   g_mutex_unlock(&self->mutex_);
 }
 
-bool Pipeline::preroll() {
+std::string Pipeline::preroll() {
   gst_element_set_state(pipeline_, GST_STATE_PAUSED);
   // Without its sinks, the pipeline is in PAUSED at once.
   for (int i = 0; i < 20000 && record_ != "  " && !all_pads_; ++i) g_usleep(1000);
-  return gst_element_get_state(pipeline_, nullptr, nullptr, 20 * GST_SECOND) ==
-         GST_STATE_CHANGE_SUCCESS;
+  for (int i = 0; i < 200; ++i) {
+    const auto result = gst_element_get_state(pipeline_, nullptr, nullptr, 100 * GST_MSECOND);
+    if (result == GST_STATE_CHANGE_SUCCESS) return "";
+    GstBus* bus = gst_element_get_bus(pipeline_);
+    GstMessage* message = gst_bus_pop_filtered(bus, GST_MESSAGE_ERROR);
+    gst_object_unref(bus);
+    if (!message) continue;
+    const std::string text = "error: " + text_of(message);
+    gst_message_unref(message);
+    return text;
+  }
+  return "timeout";
 }
 
 std::string Pipeline::play(int seconds) {

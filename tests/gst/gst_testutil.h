@@ -89,7 +89,7 @@ class Pipeline {
 
   GstElement* get() { return pipeline_; }
   GstElement* element(const char* name);  // borrowed
-  bool preroll();                         // to PAUSED, 20 s at most
+  std::string preroll();                  // to PAUSED, 20 s at most; empty, or what went wrong
   /// Plays to the end of the stream. Empty if it ended, else the error or "timeout".
   std::string play(int seconds = 60);
   bool seek(double rate, GstSeekFlags flags, GstClockTime start,

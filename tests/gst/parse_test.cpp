@@ -3,6 +3,8 @@
 #include <gst/check/gstharness.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "gst_testutil.h"
 
 namespace mvinr {

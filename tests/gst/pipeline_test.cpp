@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "dec_fixture.h"
 
@@ -101,7 +102,7 @@ TEST_F(MvinrPipeline, Mp4KeepsTheShortLastGop) {
   gops_.push_back(make_gop({.first_frame = 20, .frames = 2, .seed = 9}));
   raw_ = folder_.write("scene.mvinr", joined(gops_));
   Pipeline pipeline(play_from(mux("mp4mux", "a.mp4")) + " ! qtdemux" + kDemux, "texture_0");
-  ASSERT_TRUE(pipeline.preroll());
+  ASSERT_EQ(pipeline.preroll(), "");
   gint64 duration = 0;
   ASSERT_TRUE(gst_element_query_duration(pipeline.get(), GST_FORMAT_TIME, &duration));
   EXPECT_EQ(duration, gint64(4 * kGop + 2 * kFrame));
@@ -111,7 +112,7 @@ TEST_F(MvinrPipeline, Mp4KeepsTheShortLastGop) {
 
 TEST_F(MvinrPipeline, RawFileKnowsItsDuration) {
   Pipeline pipeline(play_from(raw_) + kDemux, "texture_0");
-  ASSERT_TRUE(pipeline.preroll());
+  ASSERT_EQ(pipeline.preroll(), "");
   gint64 duration = 0;
   ASSERT_TRUE(gst_element_query_duration(pipeline.get(), GST_FORMAT_TIME, &duration));
   EXPECT_EQ(duration, gint64(4 * kGop));
@@ -141,7 +142,7 @@ INSTANTIATE_TEST_SUITE_P(Sources, MvinrSeek, testing::Values("raw", "mp4"),
 
 TEST_P(MvinrSeek, AccurateIntoTheSecondGop) {
   Pipeline pipeline(source() + kDemux, "texture_0 depth_2");
-  ASSERT_TRUE(pipeline.preroll());
+  ASSERT_EQ(pipeline.preroll(), "");
   ASSERT_TRUE(pipeline.seek(1.0, GST_SEEK_FLAG_ACCURATE, kGop + 2 * kFrame));
   EXPECT_EQ(pipeline.play(), "");
   auto want = textures();
@@ -152,7 +153,7 @@ TEST_P(MvinrSeek, AccurateIntoTheSecondGop) {
 
 TEST_P(MvinrSeek, AccurateFromAndTo) {
   Pipeline pipeline(source() + kDemux, "texture_0");
-  ASSERT_TRUE(pipeline.preroll());
+  ASSERT_EQ(pipeline.preroll(), "");
   ASSERT_TRUE(pipeline.seek(1.0, GST_SEEK_FLAG_ACCURATE, kGop + 4 * kFrame, 2 * kGop + 2 * kFrame));
   EXPECT_EQ(pipeline.play(), "");
   const auto all = textures();
@@ -161,7 +162,7 @@ TEST_P(MvinrSeek, AccurateFromAndTo) {
 
 TEST_P(MvinrSeek, KeyUnitShowsTheRequestedTime) {
   Pipeline pipeline(source() + kDemux, "texture_0");
-  ASSERT_TRUE(pipeline.preroll());
+  ASSERT_EQ(pipeline.preroll(), "");
   ASSERT_TRUE(pipeline.seek(1.0, GST_SEEK_FLAG_KEY_UNIT, 2 * kGop + kFrame));
   EXPECT_EQ(pipeline.play(), "");
   const auto got = pipeline.shown("texture_0");
@@ -173,7 +174,7 @@ TEST_P(MvinrSeek, KeyUnitShowsTheRequestedTime) {
 
 TEST_P(MvinrSeek, Backwards) {
   Pipeline pipeline(source() + kDemux, "texture_0");
-  ASSERT_TRUE(pipeline.preroll());
+  ASSERT_EQ(pipeline.preroll(), "");
   ASSERT_TRUE(pipeline.seek(-1.0, GST_SEEK_FLAG_ACCURATE, 0, 3 * kGop + 2 * kFrame));
   EXPECT_EQ(pipeline.play(), "");
   auto want = textures();
@@ -184,7 +185,7 @@ TEST_P(MvinrSeek, Backwards) {
 
 TEST_P(MvinrSeek, ManyTimes) {
   Pipeline pipeline(source() + kDemux, "texture_0 depth_0");
-  ASSERT_TRUE(pipeline.preroll());
+  ASSERT_EQ(pipeline.preroll(), "");
   for (int i = 0; i < 30; ++i)
     ASSERT_TRUE(pipeline.seek(1.0, GST_SEEK_FLAG_ACCURATE, GstClockTime(i * 7 % 20) * kFrame));
   ASSERT_TRUE(pipeline.seek(1.0, GST_SEEK_FLAG_ACCURATE, 18 * kFrame));
@@ -221,13 +222,25 @@ class MvinrAutoplug : public MvinrSeek {
 INSTANTIATE_TEST_SUITE_P(Sources, MvinrAutoplug, testing::Values("raw", "mp4"),
                          [](const auto& info) { return std::string(info.param); });
 
+// uridecodebin3 of 1.22 lets the source run before its decodebin3 is in PAUSED. On a crowded
+// machine the first buffer may come too early: then everything stops without an error.
+void preroll_player(std::optional<Pipeline>& pipeline, const std::string& description) {
+  std::string problem = "timeout";
+  for (int i = 0; i < 3 && problem == "timeout"; ++i) {
+    pipeline.emplace(description);
+    problem = pipeline->preroll();
+  }
+  ASSERT_EQ(problem, "") << description;
+}
+
 TEST_P(MvinrAutoplug, PlaybinShowsTheFirstTexture) {
   for (const char* player : {"playbin", "playbin3"}) {
-    Pipeline pipeline(std::string(player) + " uri=file://" + path() +
-                      " audio-sink=fakesink video-sink=\"fakesink name=v sync=false\"");
-    ASSERT_TRUE(pipeline.preroll()) << player;
+    std::optional<Pipeline> pipeline;
+    preroll_player(pipeline, std::string(player) + " uri=file://" + path() +
+                                 " audio-sink=fakesink video-sink=\"fakesink name=v sync=false\"");
+    if (HasFatalFailure()) return;
     GstElement* sink = nullptr;
-    g_object_get(pipeline.get(), "video-sink", &sink, nullptr);
+    g_object_get(pipeline->get(), "video-sink", &sink, nullptr);
     GstPad* pad = gst_element_get_static_pad(sink, "sink");
     GstCaps* caps = gst_pad_get_current_caps(pad);
     gchar* text = gst_caps_to_string(caps);
@@ -236,7 +249,7 @@ TEST_P(MvinrAutoplug, PlaybinShowsTheFirstTexture) {
     g_free(text);
     gst_caps_unref(caps);
     gst_object_unref(pad);
-    EXPECT_EQ(pipeline.play(), "") << player;
+    EXPECT_EQ(pipeline->play(), "") << player;
     EXPECT_EQ(rendered(sink), 400u) << player;
     gst_object_unref(sink);
   }

@@ -23,7 +23,7 @@ class Programs : public testing::Test {
   void SetUp() override { ASSERT_EQ(encoded_.exit_code, 0) << encoded_.errors; }
 
   static ProgramResult run(const std::string& command) {
-    return run_shell("cd '" + folder_->path() + "' && " + command);
+    return run_shell("cd '" + folder_->path() + "' && { " + command + "; }");
   }
 
   inline static TemporaryFolder* folder_ = nullptr;

@@ -45,7 +45,7 @@ inline float* block_input(const Block& b, const BlockBuffers& s, int first, int 
   const int cp = padded(b.channels);
   const int count = round_up(last - first, kLanes);
   depthwise<Q>(s.tile, b.width, cp, b.taps, b.dw_bias, b.dw_mantissa, first, last, s.input);
-  if (b.norm) normalise(s.input, count, b.channels, cp, s.inv);
+  if (b.norm) normalise<Q>(s.input, count, b.channels, cp, s.inv);
   if (!Q) return s.input;
   quantise_input(s.input, s.quantised, count * cp);
   return s.quantised;

@@ -2,6 +2,9 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <cmath>
+
+#include "kernels/scalar.h"
 #include "train/ops/ops.h"
 
 namespace mvinr::ops::composite {
@@ -79,6 +82,39 @@ Tensor enlarge(const Tensor& x, int64_t dim, int64_t scale) {
   return x.index_select(dim, near) * (1 - weight) + x.index_select(dim, far) * weight;
 }
 
+/// LayerNorm with the decoder's mean and factor (docs/bitstream.md 5.5), and the gradient of a
+/// LayerNorm with that factor.
+struct DecoderNorm : public torch::autograd::Function<DecoderNorm> {
+  static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& d) {
+    const int channels = int(d.size(-1));
+    const NormConstants constants = norm_constants(channels);
+    const Tensor centred = d - at::floor(d.mean(-1, true) * 1024.0 + 0.5) / 1024.0;
+    const double scale = 1.0 / (1 << constants.shift);
+    const double lost = (channels + 1) / 2 * 0.5 * (1.0 - scale);
+    const Tensor squares = (centred * 1024.0).square().sum(-1, true).to(at::kDouble);
+    const Tensor v = 1 + at::floor((squares * scale - lost).clamp(0, 4294967000.0));
+    // v = m 2^e with 1/2 <= m < 1: clz32(v) = 32 - e.
+    const Tensor exponent = std::get<1>(at::frexp(v)).to(at::kLong);
+    const Tensor half = (32 - exponent).floor_divide(2);  // z / 2
+    const Tensor index = at::floor(v * at::exp2(2 * half.to(at::kDouble) - 22)).to(at::kLong) - 256;
+    static const Tensor table =
+        at::tensor(std::vector<int64_t>(std::begin(kRsqrtTable), std::end(kRsqrtTable)));
+    const Tensor root = table.to(d.device()).index({index});
+    const Tensor factor = (root * int64_t{constants.factor}).bitwise_right_shift(12);
+    const Tensor inverse =
+        (factor.to(at::kDouble) * at::exp2(half.to(at::kDouble) - 19)).to(d.scalar_type());
+    const Tensor y = centred * inverse;
+    ctx->save_for_backward({y, inverse});
+    return y;
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const Tensor &g = grads[0], &y = saved[0];
+    return {(g - g.mean(-1, true) - y * (g * y).mean(-1, true)) * saved[1]};
+  }
+};
+
 Tensor normalise(const Tensor& d) {
   const Tensor centred = d - d.mean(-1, true);
   return centred * at::rsqrt(centred.square().mean(-1, true) + 1e-6);
@@ -107,7 +143,7 @@ Tensor convnext_block(const Tensor& x, const Tensor& dw_weight, const Tensor& dw
                              .permute({0, 2, 3, 1});
                        }),
            dw_bias, q);
-  Tensor a = norm ? normalise(d) : d;
+  Tensor a = !norm ? d : q.on() ? DecoderNorm::apply(d) : normalise(d);
   if (q.on()) a = fake_quantise(a, 32, -128, 127);
   Tensor hidden =
       plus(requantised(w1, q.first, q, [&](const Tensor& w) { return at::linear(a, w); }), b1, q);
@@ -137,8 +173,8 @@ Tensor pointwise(const Tensor& x, const Tensor& w, const Tensor& b, Quantise q, 
 }
 
 Tensor layer_norm(const Tensor& x, Quantise q, int fraction_bits) {
-  const Tensor y = normalise(x);
-  if (!q.on()) return y;
+  if (!q.on()) return normalise(x);
+  const Tensor y = DecoderNorm::apply(x);
   return fraction_bits == 10 ? clamp10(round10(y)) : fake_quantise(y, 32, -128, 127);
 }
 

@@ -71,7 +71,7 @@ inline int load_normalised(const Norm& n, int64_t p, int64_t end, float* out, fl
     for (int c = 0; c < cp; c += kLanes)
       store(out + i * cp + c,
             i < count ? load_row(n.x + (p + i) * n.channels, c, n.channels) : Vec{});
-  normalise(out, kLanes, n.channels, cp, inv);
+  (n.fraction_bits > 0 ? normalise<true> : normalise<false>)(out, kLanes, n.channels, cp, inv);
   return count;
 }
 

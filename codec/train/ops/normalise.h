@@ -1,6 +1,7 @@
 // LayerNorm over channels, of kLanes pixels at a time, and the Q5 quantiser behind it.
 #pragma once
 
+#include "kernels/scalar.h"
 #include "train/ops/kernels.h"
 #include "train/ops/vec.h"
 
@@ -13,11 +14,37 @@ inline IntVec channel_mask(int c, int channels) {
   return index + c < channels;
 }
 
+namespace {  // as kernels/scalar.h
+
+/// The decoder's 1 / sqrt(var), from a table (docs/bitstream.md 5.5): the factor from centred real
+/// values to normalised ones. The sum of squares is that of Q10 values.
+class DecoderFactor {
+ public:
+  explicit DecoderFactor(int channels)
+      : constants_(norm_constants(channels)),
+        scale_(1.0f / float(1 << constants_.shift)),
+        // Every pair of squares is rounded down; here all at once, by what that is on average.
+        lost_(float((channels + 1) / 2) * 0.5f * (1.0f - scale_)) {}
+  float operator()(float squares) const {
+    const float sum = squares * scale_ - lost_;
+    const uint32_t v = 1 + (sum > 0 ? uint32_t(smaller(sum, 4294967000.0f)) : 0u);
+    const int z = leading_zeros(v) & ~1;
+    const int factor = (kRsqrtTable[(v << z >> 22) - 256] * constants_.factor) >> 12;
+    return float(factor) * (1024.0f / float(1 << (29 - z / 2)));
+  }
+
+ private:
+  NormConstants constants_;
+  float scale_, lost_;
+};
+
+}  // namespace
+
 // Both passes below go over all pixels once per step instead of finishing a group at a time: the
 // sums over lanes have long chains of dependent instructions, which overlap that way.
 inline constexpr int kMaxPixels = 96;
 
-template <int FixedVecs>  // of a pixel; 0: any number
+template <bool Q, int FixedVecs>  // vectors of a pixel; 0: any number
 inline void normalise_vecs(float* x, int pixels, int channels, int vecs, float* inv) {
   const int cp = (FixedVecs ? FixedVecs : vecs) * kLanes;
   const float unit = 1.0f / float(channels);
@@ -29,8 +56,10 @@ inline void normalise_vecs(float* x, int pixels, int channels, int vecs, float* 
       sum[i] = load(row);
       for (int c = kLanes; c < cp; c += kLanes) sum[i] += load(row + c);
     }
-    store(inv + p, lane_sums(sum) * unit);
+    const Vec mean = lane_sums(sum) * unit;
+    store(inv + p, Q ? round10(mean) : mean);
   }
+  const DecoderFactor decoder_factor(channels);
   for (int p = 0; p < pixels; p += kLanes) {
     Vec sum[kLanes];
     for (int i = 0; i < kLanes; ++i) {
@@ -47,7 +76,13 @@ inline void normalise_vecs(float* x, int pixels, int channels, int vecs, float* 
       store(row + c, v);
       sum[i] += v * v;
     }
-    store(inv + p, 1.0f / square_root(lane_sums(sum) * unit + 1e-6f));
+    const Vec squares = lane_sums(sum);
+    if (Q) {
+      store(inv + p, squares * (1024.0f * 1024.0f));
+      for (int i = 0; i < kLanes; ++i) inv[p + i] = decoder_factor(inv[p + i]);
+    } else {
+      store(inv + p, 1.0f / square_root(squares * unit + 1e-6f));
+    }
   }
   for (int p = 0; p < pixels; ++p) {
     const Vec factor = broadcast(inv + p);
@@ -56,12 +91,14 @@ inline void normalise_vecs(float* x, int pixels, int channels, int vecs, float* 
 }
 
 /// x [pixels][cp] -> (x - mean) / sqrt(var + 1e-6) in place, padding stays 0; inv [pixels] gets the
-/// factors 1 / sqrt(...). `pixels` is a multiple of kLanes, at most kMaxPixels.
+/// factors 1 / sqrt(...). Q: with the decoder's rounded mean and factor. `pixels` is a multiple of
+/// kLanes, at most kMaxPixels.
+template <bool Q>
 inline void normalise(float* x, int pixels, int channels, int cp, float* inv) {
   const int vecs = cp / kLanes;
-  (vecs == 1   ? normalise_vecs<1>
-   : vecs == 2 ? normalise_vecs<2>
-               : normalise_vecs<0>)(x, pixels, channels, vecs, inv);
+  (vecs == 1   ? normalise_vecs<Q, 1>
+   : vecs == 2 ? normalise_vecs<Q, 2>
+               : normalise_vecs<Q, 0>)(x, pixels, channels, vecs, inv);
 }
 
 template <int FixedVecs>
