@@ -7,6 +7,7 @@
 #include "base/try.h"
 #include "decode/gop.h"
 #include "decode/synthesis.h"
+#include "kernels/buffers.h"
 #include "kernels/kernels.h"
 
 namespace mvinr {
@@ -38,7 +39,8 @@ const char* format_name(SampleFormat format) {
   return "unknown";
 }
 
-Status check_picture(const std::string& name, const MutablePicture& picture, SampleFormat format,
+template <typename AnyPicture>
+Status check_picture(const std::string& name, const AnyPicture& picture, SampleFormat format,
                      const ViewInfo& view) {
   if (format == SampleFormat::none) return invalid(name + " was asked for, but the view has none");
   if (picture.format != format)
@@ -75,6 +77,25 @@ class RealDecoder final : public Decoder {
     }
     gop_ = std::move(gop);
     return gop_->info();
+  }
+
+  std::vector<BaseUnit> base_units() const override {
+    return gop_ == nullptr ? std::vector<BaseUnit>() : gop_->base_units();
+  }
+
+  Status set_base(const PictureId& id, const Picture& picture) override {
+    if (gop_ == nullptr) return invalid("there is no GOP: call start_gop first");
+    const GopInfo& info = gop_->info();
+    if (std::find(info.base_views.begin(), info.base_views.end(), id.view) == info.base_views.end())
+      return invalid("view " + std::to_string(id.view) + " is not a base view");
+    if (id.frame < 0 || id.frame >= info.frames)
+      return invalid("frame " + std::to_string(id.frame) + " of a GOP of " +
+                     std::to_string(info.frames) + " frames was given");
+    const ViewInfo& view = gop_->view_info(id.view);
+    MVINR_TRY(check_picture("the " + picture_name(id), picture,
+                            id.component == Component::texture ? view.texture : view.depth, view));
+    gop_->set_base(id, picture);
+    return ok();
   }
 
   Status render(std::span<const RenderJob> jobs, std::stop_token stop) override {
@@ -122,6 +143,7 @@ class RealDecoder final : public Decoder {
   Status allocate_memory(int maps) {
     const Error error{ErrorCode::limit_exceeded, "not enough memory to render this stream"};
     maps_.resize(std::max<size_t>(maps_.size(), maps));
+    warp_memory_.resize(maps_.size());
     lanes_.resize(pool_.workers());
     for (Maps& m : maps_)
       if (m.map[0].size() == 0 && !allocate(gop_->memory(), m)) {
@@ -136,7 +158,8 @@ class RealDecoder final : public Decoder {
   // Views are decoded side by side. Their errors come back when they are rendered.
   Status prepare_views(std::span<const RenderJob> jobs, const std::stop_token& stop) {
     std::vector<int> views;
-    for (const RenderJob& job : jobs) views.push_back(job.view);
+    for (const RenderJob& job : jobs)
+      if (const int view = gop_->network_view(job.view); view >= 0) views.push_back(view);
     std::sort(views.begin(), views.end());
     views.erase(std::unique(views.begin(), views.end()), views.end());
     pool_.parallel_for(static_cast<int>(views.size()), [&](int i, int) {
@@ -147,18 +170,48 @@ class RealDecoder final : public Decoder {
   }
 
   Status run(const RenderJob& job, Maps& maps, const Crew& crew, const std::stop_token& stop) {
-    MVINR_TRY(gop_->prepare(job.view));
+    const int network_view = gop_->network_view(job.view);
+    if (network_view < 0) return copy_base(job);
+    MVINR_TRY(gop_->prepare(network_view));
     if (job.texture == nullptr && job.depth == nullptr) return ok();
     const ViewInfo& view = gop_->view_info(job.view);
+    Plane16 prediction;
+    if (gop_->plan().config.prediction) {
+      MVINR_ASSIGN(prediction, predict(job, maps, crew));
+    }
     const SynthesisJob synthesis{.frame = job.frame,
-                                 .view = job.view,
+                                 .view = network_view,
                                  .tensors = gop_->tensors(),
-                                 .still = &gop_->still(job.view),
+                                 .still = &gop_->still(network_view),
                                  .width = view.width,
                                  .height = view.height,
+                                 .prediction = prediction,
                                  .texture = job.texture,
                                  .depth = job.depth};
     return synthesise(gop_->plan(), gop_->packed(), kernels_, synthesis, maps, crew, stop);
+  }
+
+  Status copy_base(const RenderJob& job) {
+    for (const Component component : {Component::texture, Component::depth}) {
+      const MutablePicture* out = component == Component::texture ? job.texture : job.depth;
+      if (out == nullptr) continue;
+      const PictureId id{job.frame, job.view, component};
+      const OwnedPicture* picture = gop_->base_picture(id);
+      if (picture == nullptr) return invalid("the " + picture_name(id) + " has not been set");
+      picture->copy_to(*out);
+    }
+    return ok();
+  }
+
+  // The planes warped from the base views, in the memory of `maps`.
+  Result<Plane16> predict(const RenderJob& job, Maps& maps, const Crew& crew) {
+    const PlanStep& head = gop_->plan().head();
+    const Plane16 out = plane16_at(maps.prediction.data(), kWarpPlanes, head.height, head.width);
+    MVINR_ASSIGN(const std::vector<BaseInput> bases, gop_->base_inputs(job.frame, job.view));
+    const size_t slot = static_cast<size_t>(&maps - maps_.data());
+    MVINR_TRY(warp(bases, gop_->placed_camera(job.view),
+                   {out.data, out.plane, out.width, out.height}, warp_memory_[slot], crew.pool));
+    return out;
   }
 
   const uint64_t max_samples_;
@@ -166,7 +219,8 @@ class RealDecoder final : public Decoder {
   ThreadPool pool_;
   std::unique_ptr<Gop> gop_;
   std::vector<Maps> maps_;         // one per thread that computes a whole picture
-  std::vector<LaneMemory> lanes_;  // one per thread
+  std::vector<WarpMemory> warp_memory_;  // one per entry of maps_
+  std::vector<LaneMemory> lanes_;        // one per thread
 };
 
 }  // namespace

@@ -64,8 +64,10 @@ Result<std::unique_ptr<Gop>> Gop::open(Bytes access_unit, const GopLimits& limit
   gop->info_ = {.sequence = header.sequence,
                 .first_frame = header.first_frame,
                 .frames = header.frames,
-                .bytes = unit.bytes};
-  MVINR_TRY(gop->decode_base());
+                .bytes = unit.bytes,
+                .base_views = header.base_views};
+  MVINR_TRY(gop->make_maps());
+  MVINR_TRY(gop->decode_network_and_shared());
   return gop;
 }
 
@@ -77,7 +79,77 @@ Error Gop::damaged(const std::string& what) const {
   return {ErrorCode::corrupt, what + " is damaged or missing"};
 }
 
-Status Gop::decode_base() {
+Status Gop::make_maps() {
+  const std::vector<int> network = unit_.header.network_views();
+  const std::vector<int>& bases = info_.base_views;
+  const size_t views = info_.sequence.views.size();
+  network_view_.assign(views, -1);
+  for (size_t k = 0; k < network.size(); ++k)
+    network_view_[static_cast<size_t>(network[k])] = static_cast<int>(k);
+  if (bases.empty()) return ok();
+  for (auto& pictures : base_) pictures.resize(bases.size() * static_cast<size_t>(info_.frames));
+  maps_.resize(views);
+  for (const int view : network) {
+    for (const int base : bases) {
+      auto map = make_view_map(placed_camera(base), placed_camera(view));
+      if (!map)
+        return Error{ErrorCode::corrupt, "no warp from view " + std::to_string(base) + " to view " +
+                                             std::to_string(view) + ": " + map.error().message};
+      maps_[static_cast<size_t>(view)].push_back(std::move(*map));
+    }
+  }
+  return ok();
+}
+
+PlacedCamera Gop::placed_camera(int view) const {
+  const ViewInfo& v = view_info(view);
+  return {*v.camera, v.width, v.height, v.texture, v.depth};
+}
+
+std::vector<BaseUnit> Gop::base_units() const {
+  std::vector<BaseUnit> units;
+  for (const int view : info_.base_views)
+    for (const Component component : {Component::texture, Component::depth})
+      if (const UnitView* unit = unit_.find(UnitType::base, base_unit_index(view, component)))
+        units.push_back({view, component, unit->payload});
+  return units;
+}
+
+void Gop::set_base(const PictureId& id, const Picture& picture) {
+  OwnedPicture& slot = base_[static_cast<size_t>(id.component)][base_slot(id)];
+  if (slot.empty()) slot = OwnedPicture(picture.format, picture.width, picture.height);
+  slot.copy_from(picture);
+}
+
+size_t Gop::base_slot(const PictureId& id) const {
+  const auto& bases = info_.base_views;
+  const auto at = std::find(bases.begin(), bases.end(), id.view) - bases.begin();
+  return static_cast<size_t>(at) * static_cast<size_t>(info_.frames) +
+         static_cast<size_t>(id.frame);
+}
+
+const OwnedPicture* Gop::base_picture(const PictureId& id) const {
+  const OwnedPicture& picture = base_[static_cast<size_t>(id.component)][base_slot(id)];
+  return picture.empty() ? nullptr : &picture;
+}
+
+Result<std::vector<BaseInput>> Gop::base_inputs(int frame, int view) const {
+  std::vector<BaseInput> inputs;
+  for (size_t b = 0; b < info_.base_views.size(); ++b) {
+    BaseInput input{.map = &maps_[static_cast<size_t>(view)][b]};
+    for (const Component component : {Component::texture, Component::depth}) {
+      const PictureId id{frame, info_.base_views[b], component};
+      const OwnedPicture* picture = base_picture(id);
+      if (picture == nullptr)
+        return Error{ErrorCode::invalid_argument, "the " + picture_name(id) + " has not been set"};
+      (component == Component::texture ? input.texture : input.depth) = picture->picture();
+    }
+    inputs.push_back(input);
+  }
+  return inputs;
+}
+
+Status Gop::decode_network_and_shared() {
   const UnitView* network = unit_.find(UnitType::network);
   if (network == nullptr) return damaged("the network");
   model_ = empty_model(unit_.header.model);
@@ -102,7 +174,7 @@ Status Gop::read_view_unit(int view) {
   bool own_grids = false;
   for (const GridConfig& grid : plan_.config.grids) own_grids |= grid.per_view;
   if (!own_grids) return ok();
-  const UnitView* unit = unit_.find(UnitType::view, view);
+  const UnitView* unit = unit_.find(UnitType::view, unit_.header.network_views()[static_cast<size_t>(view)]);
   if (unit == nullptr) {
     Error error = damaged(name);
     error.code = ErrorCode::corrupt;  // render() does not ask for more bytes

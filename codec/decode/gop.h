@@ -5,11 +5,14 @@
 #include <mutex>
 #include <vector>
 
+#include "base/owned_picture.h"
 #include "decode/pack.h"
 #include "decode/synthesis.h"
 #include "format/access_unit.h"
 #include "format/coded_model.h"
+#include "geometry/warp.h"
 #include "model/plan.h"
+#include "mvinr/decoder.h"
 
 namespace mvinr {
 
@@ -30,8 +33,20 @@ class Gop {
   std::span<const PackedStep> packed() const { return packed_; }
   std::span<const CodedTensor> tensors() const { return model_.tensors; }
   const MemoryNeed& memory() const { return memory_; }
+  /// Index of a view among those that the network renders; -1: a base view.
+  int network_view(int view) const { return network_view_[static_cast<size_t>(view)]; }
 
-  /// Decodes what a view needs, at the first call; safe to call from several threads. The same
+  std::vector<BaseUnit> base_units() const;
+  /// Of a base view, in its format and size.
+  void set_base(const PictureId& id, const Picture& picture);
+  /// nullptr if it has not been set.
+  const OwnedPicture* base_picture(const PictureId& id) const;
+  /// What the warp to `view` at an instant starts from. Error: invalid_argument (a picture is
+  /// missing).
+  Result<std::vector<BaseInput>> base_inputs(int frame, int view) const;
+  PlacedCamera placed_camera(int view) const;
+
+  /// Decodes what a view of the network needs, at the first call; safe to call from several threads. The same
   /// error at each call: corrupt (its unit, or that of a view that it refers to, is damaged or
   /// missing) or limit_exceeded.
   Status prepare(int view);
@@ -46,10 +61,12 @@ class Gop {
     StaticPlanes still;
   };
 
-  Status decode_base();
+  Status decode_network_and_shared();
+  Status make_maps();
   Status decode_symbols(int view);
   Status read_view_unit(int view);
   Error damaged(const std::string& what) const;
+  size_t base_slot(const PictureId& id) const;
 
   std::vector<std::byte> bytes_;  // of the access unit: the payloads point here
   AccessUnit unit_;
@@ -58,7 +75,10 @@ class Gop {
   CodedModel model_;
   std::vector<PackedStep> packed_;
   MemoryNeed memory_;
-  std::unique_ptr<View[]> views_;
+  std::unique_ptr<View[]> views_;  // of the network
+  std::vector<int> network_view_;
+  std::vector<OwnedPicture> base_[2];      // [component][base view * frames + frame]
+  std::vector<std::vector<ViewMap>> maps_;  // [view][base view], empty for base views
 };
 
 /// Three quarters of the machine's memory: beyond it, a stream is not worth the swapping.

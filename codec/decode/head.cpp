@@ -2,17 +2,8 @@
 
 #include <algorithm>
 
+#include "base/clones.h"
 #include "kernels/tables.inc"
-
-// Plain loops that the compiler makes vectors of: one copy per instruction set, chosen when the
-// library is loaded (two to four times faster than SSE2 alone; the results are the same integers).
-// Clang's fuzzing builds and ThreadSanitizer, whose runtime is not up yet when the loader chooses,
-// go without.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
-#define MVINR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define MVINR_CLONES
-#endif
 
 namespace mvinr {
 namespace {
@@ -145,6 +136,37 @@ void average(Rows& in, int output) {
   }
 }
 
+// --- The prediction of hybrid mode (docs/bitstream.md 5.8) ---
+constexpr int kMaskPlanes = 10;  // first of four, of the prediction
+constexpr int kLumaGates = 10;   // first of four outputs of the head
+constexpr int kDepthGate = 14;
+
+inline int32_t gate(int32_t mask, int32_t output) {
+  // A clamp to more than what follows keeps the addition in range.
+  return std::clamp((mask << 6) + std::clamp(output, -(1 << 20), 1 << 20), 0, 65536);
+}
+inline int32_t weighed(int32_t output, int32_t warped, int32_t gate) {
+  return std::clamp(output, -(1 << 29), 1 << 29) + ((warped * gate + 512) >> 10);
+}
+
+// The gates of `count` positions, in place of the head's outputs.
+MVINR_CLONES void clamp_gate(const int16_t* mask, int32_t* gates, int count) {
+  for (int x = 0; x < count; ++x) gates[x] = gate(mask[x], gates[x]);
+}
+MVINR_CLONES void add_weighed(const int16_t* warped, const int32_t* gates, int count,
+                              int32_t* out) {
+  for (int x = 0; x < count; ++x) out[x] = weighed(out[x], warped[x], gates[x]);
+}
+MVINR_CLONES void add_gated(const int16_t* warped, const int16_t* mask, const int32_t* gates,
+                            int count, int32_t* out) {
+  for (int x = 0; x < count; ++x) out[x] = weighed(out[x], warped[x], gate(mask[x], gates[x]));
+}
+// Chroma: the mean of the four luma gates, in place of the first.
+MVINR_CLONES void average_gates(int32_t* gates, ptrdiff_t plane, int count) {
+  for (int x = 0; x < count; ++x)
+    gates[x] = (gates[x] + gates[plane + x] + gates[2 * plane + x] + gates[3 * plane + x] + 2) >> 2;
+}
+
 template <int kBits>
 void write_texture(const ModelConfig& config, Rows in, const MutablePicture& out) {
   if (config.head == HeadKind::shuffle420) {
@@ -174,9 +196,30 @@ void write_depth(const ModelConfig& config, const Rows& in, const MutablePicture
 HeadOutputs head_outputs(const ModelConfig& config, bool texture, bool depth) {
   const int split = config.head == HeadKind::shuffle420 ? 6 : 3;
   HeadOutputs outputs;
-  for (int o = 0; o < config.head_outputs(); ++o)
-    if (o < split ? texture : depth) outputs.index[outputs.count++] = o;
+  for (int o = 0; o < config.head_outputs(); ++o) {
+    const bool of_texture = o < split || (o >= kLumaGates && o < kDepthGate);
+    if (of_texture ? texture : depth) outputs.index[outputs.count++] = o;
+  }
   return outputs;
+}
+
+void add_prediction(const Plane16& prediction, int32_t* values, ptrdiff_t plane, int y0, int rows,
+                    bool texture, bool depth) {
+  const ptrdiff_t begin = ptrdiff_t{y0} * prediction.width;
+  const int count = rows * prediction.width;
+  const auto warped = [&](int p) { return prediction.data + p * prediction.plane + begin; };
+  const auto output = [&](int o) { return values + o * plane; };
+  if (depth) {
+    for (int i = 0; i < 4; ++i)
+      add_gated(warped(6 + i), warped(kMaskPlanes + i), output(kDepthGate), count, output(6 + i));
+  }
+  if (!texture) return;
+  for (int i = 0; i < 4; ++i) {
+    clamp_gate(warped(kMaskPlanes + i), output(kLumaGates + i), count);
+    add_weighed(warped(i), output(kLumaGates + i), count, output(i));
+  }
+  average_gates(output(kLumaGates), plane, count);
+  for (int i = 4; i < 6; ++i) add_weighed(warped(i), output(kLumaGates), count, output(i));
 }
 
 void write_head_rows(const ModelConfig& config, int32_t* values, ptrdiff_t plane, int width, int y0,

@@ -80,6 +80,9 @@ MemoryNeed memory_need(const Plan& plan) {
         if (!is_still(plan, s))
           at_least(need.planes, plane_values(s.grid_channels, s.height, s.width));
         break;
+      case StepKind::predict:
+        at_least(need.prediction, plane_values(s.inputs, s.height, s.width));
+        break;
       case StepKind::block:
         at_least(need.map, plane_values(std::max(s.inputs, s.outputs), s.height, s.width));
         at_least(need.narrow, round_up(s.inputs, 4) * chunk);
@@ -96,7 +99,7 @@ MemoryNeed memory_need(const Plan& plan) {
 }
 
 size_t MemoryNeed::map_bytes() const {
-  return sizeof(int16_t) * (3 * map + planes + raw + tile + tile_planes);
+  return sizeof(int16_t) * (3 * map + planes + raw + tile + tile_planes + prediction);
 }
 size_t MemoryNeed::lane_bytes() const { return narrow + hidden + sizeof(int32_t) * head; }
 
@@ -104,7 +107,8 @@ bool allocate(const MemoryNeed& need, Maps& maps) {
   for (AlignedArray<int16_t>& map : maps.map)
     if (!map.allocate(need.map)) return false;
   return maps.planes.allocate(need.planes) && maps.raw.allocate(need.raw) &&
-         maps.tile.allocate(need.tile) && maps.tile_planes.allocate(need.tile_planes);
+         maps.tile.allocate(need.tile) && maps.tile_planes.allocate(need.tile_planes) &&
+         maps.prediction.allocate(need.prediction);
 }
 
 bool allocate(const MemoryNeed& need, LaneMemory& lane) {

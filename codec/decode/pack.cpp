@@ -55,6 +55,7 @@ class Packer {
     switch (step.kind) {
       case StepKind::stem:
       case StepKind::inject:
+      case StepKind::predict:
         return wide(step.weight, step.bias, out.wide);
       case StepKind::norm_reduce:
         return bytes(step.weight, step.bias, kNormFraction, kNormZero, out.reduce);

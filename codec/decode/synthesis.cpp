@@ -51,6 +51,9 @@ class Run {
           break;
         case StepKind::inject:
           break;  // done with the upsampling before it
+        case StepKind::predict:
+          predict(i);
+          break;
         case StepKind::block:
           block(i);
           break;
@@ -184,6 +187,14 @@ class Run {
     std::swap(current_, other_);
   }
 
+  void predict(size_t i) {
+    const PlanStep& s = plan_.steps[i];
+    const Plane16 out = plane16_at(current_, s.outputs, s.height, s.width);
+    share(positions(i), kGranule, [&](int begin, int end, int) {
+      kernels_.pointwise16(job_.prediction, packed_[i].wide.layer(), true, out, begin, end);
+    });
+  }
+
   void block(size_t i) {
     const PlanStep& s = plan_.steps[i];
     const PackedStep& packed = packed_[i];
@@ -241,6 +252,9 @@ class Run {
         const int count = std::min(strip, last - y0);
         kernels_.head(shift(in, y0 * s.width), packed_[i].wide.layer(), packed_[i].head.data(),
                       wanted.span(), values, plane, 0, whole_groups(s, y0 + count) - y0 * s.width);
+        if (plan_.config.prediction)
+          add_prediction(job_.prediction, values, plane, y0, count, job_.texture != nullptr,
+                         job_.depth != nullptr);
         write_head_rows(plan_.config, values, plane, s.width, y0, count, job_.texture, job_.depth);
       }
     });

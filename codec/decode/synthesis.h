@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "decode/memory.h"
+#include "base/memory.h"
 #include "decode/pack.h"
 #include "format/coded_model.h"
 #include "kernels/kernels.h"
@@ -32,6 +32,7 @@ struct Maps {
   AlignedArray<int16_t> raw;          // the stem's grids before the shifts
   AlignedArray<int16_t> tile;         // [channels][scale][scale]
   AlignedArray<int16_t> tile_planes;  // the tile before it is made compact
+  AlignedArray<int16_t> prediction;   // hybrid mode: the planes warped from the base views
 };
 
 /// What one thread needs for a part of a layer.
@@ -43,7 +44,7 @@ struct LaneMemory {
 
 /// Sizes in values; what Maps and LaneMemory of this plan need.
 struct MemoryNeed {
-  size_t map = 0, planes = 0, raw = 0, tile = 0, tile_planes = 0;
+  size_t map = 0, planes = 0, raw = 0, tile = 0, tile_planes = 0, prediction = 0;
   size_t narrow = 0, hidden = 0, head = 0;
   bool operator==(const MemoryNeed&) const = default;
   size_t map_bytes() const;   // of one Maps
@@ -65,6 +66,8 @@ struct SynthesisJob {
   std::span<const CodedTensor> tensors;  // all, in the order of plan.tensors
   const StaticPlanes* still = nullptr;   // of the view
   int width = 0, height = 0;             // of the view
+  // Hybrid mode: the warped prediction, at the trunk's resolution: ModelConfig::prediction_planes().
+  Plane16 prediction;
   const MutablePicture* texture = nullptr;
   const MutablePicture* depth = nullptr;
 };

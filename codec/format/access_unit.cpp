@@ -178,7 +178,8 @@ Result<GopInfo> read_gop_info(Bytes data) {
   return GopInfo{.sequence = std::move(beginning.header.sequence),
                  .first_frame = beginning.header.first_frame,
                  .frames = beginning.header.frames,
-                 .bytes = beginning.prefix.access_unit_bytes};
+                 .bytes = beginning.prefix.access_unit_bytes,
+                 .base_views = std::move(beginning.header.base_views)};
 }
 
 Result<uint32_t> access_unit_bytes(Bytes data) {

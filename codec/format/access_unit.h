@@ -14,13 +14,21 @@ struct Header {
   SequenceInfo sequence;
   uint64_t first_frame = 0;
   int frames = 1;
-  ModelConfig model;  // model.frames == frames, model.views == sequence.views.size()
+  std::vector<int> base_views;  // see GopInfo
+  ModelConfig model;  // model.frames == frames, model.views == number of the other views
+  /// The views that the network renders, in rising order: view k of the model is the k-th of them.
+  std::vector<int> network_views() const;
   bool operator==(const Header&) const = default;
 };
 
 /// Everything that docs/bitstream.md 3 asks of a header. `invalid_argument` names the field;
 /// `limit_exceeded` as validate(ModelConfig).
 Status validate(const Header& header);
+
+/// Index of a unit of type base.
+constexpr int base_unit_index(int view, Component component) {
+  return 2 * view + static_cast<int>(component);
+}
 
 inline constexpr int kMaxUnits = 1024;  // in one access unit
 inline constexpr size_t kUnitHeaderBytes = 10;

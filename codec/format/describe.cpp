@@ -29,14 +29,18 @@ std::string unit_name(UnitType type, int index) {
     case UnitType::view:
       return "grids of view " + std::to_string(index);
     case UnitType::base:
-      return "base picture stream " + std::to_string(index);
+      return std::string(index % 2 == 0 ? "texture" : "depth") + " of base view " +
+             std::to_string(index / 2);
   }
   return "unknown unit of type " + std::to_string(static_cast<int>(type)) + ", index " +
          std::to_string(index);
 }
 
 using UnitKey = std::pair<UnitType, int>;
-UnitKey unit_of(const TensorSpec& tensor) { return {tensor.unit, std::max(tensor.view, 0)}; }
+/// `views`: Header::network_views().
+UnitKey unit_of(const TensorSpec& tensor, const std::vector<int>& views) {
+  return {tensor.unit, tensor.view < 0 ? 0 : views[static_cast<size_t>(tensor.view)]};
+}
 
 class Table {
  public:
@@ -61,10 +65,11 @@ class Table {
 
 std::string describe_bytes(const AccessUnit& unit, size_t available,
                            const std::vector<TensorSpec>& tensors) {
+  const std::vector<int> views = unit.header.network_views();
   std::map<UnitKey, int64_t> symbols;
   int64_t all_symbols = 0;
   for (const TensorSpec& tensor : tensors) {
-    symbols[unit_of(tensor)] += tensor.count();
+    symbols[unit_of(tensor, views)] += tensor.count();
     all_symbols += tensor.count();
   }
   Table table(unit.bytes);
@@ -92,15 +97,17 @@ std::string describe_bytes(const AccessUnit& unit, size_t available,
 constexpr int64_t kMostDecodedSymbols = int64_t{1} << 26;
 
 /// The bits of every tensor of one unit, measured by decoding it.
-Status decode_unit(const UnitView& unit, CodedModel& model, std::vector<TensorBits>& bits) {
+Status decode_unit(const UnitView& unit, const std::vector<int>& views, CodedModel& model,
+                   std::vector<TensorBits>& bits) {
   switch (unit.type) {
     case UnitType::network:
       return decode_network(unit.payload, model, &bits);
     case UnitType::shared:
       return decode_shared(unit.payload, model, &bits);
     case UnitType::view:
-      if (unit.index < model.config.views)
-        return decode_view(unit.index, unit.payload, model, &bits);
+      for (size_t k = 0; k < views.size(); ++k)
+        if (views[k] == unit.index)
+          return decode_view(static_cast<int>(k), unit.payload, model, &bits);
       return Error{ErrorCode::corrupt, "there is no such view"};
     case UnitType::base:
       break;
@@ -112,12 +119,13 @@ std::string describe_tensors(const AccessUnit& access_unit,
                              const std::vector<TensorSpec>& tensors) {
   std::string text =
       "tensors:                                bytes     symbols bits/symbol  steps  dimensions\n";
+  const std::vector<int> views = access_unit.header.network_views();
   std::map<std::string, const TensorSpec*> by_name;
   std::map<UnitKey, std::vector<TensorBits>> missing;  // without bits
   int64_t symbols = 0;
   for (const TensorSpec& t : tensors) {
     by_name[t.name] = &t;
-    missing[unit_of(t)].push_back({t.name, t.unit, t.view, t.count(), 0});
+    missing[unit_of(t, views)].push_back({t.name, t.unit, t.view, t.count(), 0});
     symbols += t.count();
   }
   const auto row = [&](const TensorBits& tensor, bool measured) {
@@ -140,7 +148,7 @@ std::string describe_tensors(const AccessUnit& access_unit,
     const auto known = missing.find({unit.type, unit.index});
     if (!unit.intact || known == missing.end() || symbols > kMostDecodedSymbols) continue;
     std::vector<TensorBits> bits;
-    if (const Status status = decode_unit(unit, model, bits); !status) {
+    if (const Status status = decode_unit(unit, views, model, bits); !status) {
       text +=
           "  " + unit_name(unit.type, unit.index) + ": DAMAGED, " + status.error().message + "\n";
       continue;

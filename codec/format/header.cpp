@@ -1,5 +1,6 @@
 #include "format/header.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -282,6 +283,21 @@ Status check_relations(const Header& h, ErrorCode code) {
     if (status.error().code == ErrorCode::limit_exceeded) return status.error();
     return error(status.error().message);
   }
+  if (!h.base_views.empty()) {
+    for (size_t i = 0; i < h.base_views.size(); ++i) {
+      const int v = h.base_views[i];
+      const std::string name = "base view " + std::to_string(v);
+      if (v >= static_cast<int>(h.sequence.views.size())) return error(name + " is not there");
+      if (i > 0 && v <= h.base_views[i - 1]) return error("the base views are not in rising order");
+      if (h.sequence.views[static_cast<size_t>(v)].depth == SampleFormat::none)
+        return error(name + " has no depth, which the warp to the other views needs");
+    }
+    for (size_t v = 0; v < h.sequence.views.size(); ++v)
+      if (!h.sequence.views[v].camera)
+        return error("view " + std::to_string(v) + " has no camera, which hybrid mode needs");
+  }
+  if (h.model.prediction != !h.base_views.empty())
+    return error("the model's prediction does not agree with the base views");
   bool depth = false;
   for (size_t v = 0; v < h.sequence.views.size(); ++v) {
     const ViewInfo& view = h.sequence.views[v];
@@ -300,6 +316,13 @@ Status check_relations(const Header& h, ErrorCode code) {
 
 }  // namespace
 
+std::vector<int> Header::network_views() const {
+  std::vector<int> views;
+  for (int v = 0; v < static_cast<int>(sequence.views.size()); ++v)
+    if (std::find(base_views.begin(), base_views.end(), v) == base_views.end()) views.push_back(v);
+  return views;
+}
+
 Result<Header> read_header(Bytes data) {
   Header header;
   Reader reader(data);
@@ -314,12 +337,12 @@ Result<Header> read_header(Bytes data) {
 Result<std::vector<std::byte>> write_header(const Header& header) {
   Writer writer;
   MVINR_TRY(visit(writer, header));
-  if (header.model.frames != header.frames || header.model.views != header.sequence.views.size())
+  const size_t views = header.network_views().size();
+  if (header.model.frames != header.frames || header.model.views != views)
     return Error{ErrorCode::invalid_argument,
                  "header: the model is for " + std::to_string(header.model.frames) + " frames of " +
                      std::to_string(header.model.views) + " views, not " +
-                     std::to_string(header.frames) + " of " +
-                     std::to_string(header.sequence.views.size())};
+                     std::to_string(header.frames) + " of " + std::to_string(views)};
   MVINR_TRY(check_relations(header, ErrorCode::invalid_argument));
   return writer.release();
 }

@@ -105,9 +105,12 @@ Status visit(Archive& a, H& header) {
   MVINR_TRY(a.integer("first_frame", header.first_frame, 8, 0, UINT64_MAX));
   MVINR_TRY(a.integer("frames", header.frames, 2, 1, kMaxGopFrames));
   MVINR_TRY(visit_sequence(a, header.sequence));
+  MVINR_TRY(a.list("base view", 0, header.base_views, 0, kMaxBaseViews,
+                   [&](auto& view) { return a.integer("view", view, 1, 0, kMaxViews - 1); }));
   if constexpr (Archive::kReads) {
     header.model.frames = static_cast<uint16_t>(header.frames);
-    header.model.views = static_cast<uint8_t>(header.sequence.views.size());
+    header.model.views = static_cast<uint8_t>(header.network_views().size());
+    header.model.prediction = !header.base_views.empty();
   }
   return visit_model(a, header.model);
 }

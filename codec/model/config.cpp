@@ -137,6 +137,11 @@ void add_stage(const ModelConfig& m, int stage, std::vector<TensorSpec>& specs) 
   }
   if (const int inputs = m.grid_channels(stage, false); inputs > 0)
     specs.push_back(weight(name + "grid", entry, inputs));
+  if (stage == static_cast<int>(m.stages.size()) && m.prediction)
+    {
+    specs.push_back(weight(name + "prediction", entry, m.prediction_planes()));
+    specs.push_back(bias(name + "prediction", entry));
+  }
   const int hidden = s.expansion * s.channels;
   for (int j = 0; j < s.depth; ++j) {
     const std::string block = name + "block" + std::to_string(j) + ".";
@@ -191,8 +196,12 @@ int ModelConfig::grid_channels(int stage, bool local) const {
   return channels;
 }
 
-int ModelConfig::head_outputs() const {
+int ModelConfig::picture_outputs() const {
   return head == HeadKind::shuffle420 ? 6 + (depth ? 4 : 0) : 3 + (depth ? 1 : 0);
+}
+
+int ModelConfig::gate_outputs() const {
+  return prediction ? 5 : 0;
 }
 
 int64_t TensorSpec::count() const {
@@ -228,6 +237,8 @@ Status validate(const ModelConfig& m) {
   MVINR_TRY(in_range("views", m.views, 1, kMaxViews));
   MVINR_TRY(in_range("order", static_cast<int>(m.order), 0, 1));
   MVINR_TRY(in_range("head", static_cast<int>(m.head), 0, 1));
+  if (m.prediction && (m.head != HeadKind::shuffle420 || !m.depth))
+    return corrupt("model.prediction needs depth and the head shuffle420");
   MVINR_TRY(check_stages(m));
   MVINR_TRY(check_canvas(m));
   MVINR_TRY(check_grids(m));

@@ -55,8 +55,11 @@ struct ModelConfig {
   uint16_t canvas_width = 0;  // multiples of total_scale(); every view is cropped from this canvas
   uint16_t canvas_height = 0;
   uint16_t frames = 1;  // T
-  uint8_t views = 1;    // V
+  uint8_t views = 1;    // views that the network renders (hybrid: all but the base views)
   bool depth = false;   // the head has depth outputs
+  // Hybrid mode: the prediction warped from the base views enters the last stage, and the head adds
+  // to it (docs/bitstream.md 5.8). Only with shuffle420 and depth.
+  bool prediction = false;
   StageOrder order = StageOrder::reduce_first;
   HeadKind head = HeadKind::shuffle420;
   uint16_t stem_channels = 32;
@@ -72,7 +75,11 @@ struct ModelConfig {
   /// Channels of the feature map just after the upsampling of stage i >= 1.
   int entry_channels(int stage) const;             // reduce_first: channels of i; hinerv: of i - 1
   int grid_channels(int stage, bool local) const;  // sum over the grids of that kind
-  int head_outputs() const;
+  int picture_outputs() const;  // of the head: Y U V (depth)
+  int gate_outputs() const;     // of the head, behind those: 4 luma, 1 depth; 0 without prediction
+  int head_outputs() const { return picture_outputs() + gate_outputs(); }
+  /// Planes of the warped prediction at the trunk's resolution: 4 Y, U, V, 4 depth, 4 mask.
+  int prediction_planes() const { return prediction ? picture_outputs() + 4 : 0; }
 };
 
 /// Refuses what a decoder must not be asked to run: `corrupt` (impossible) or `limit_exceeded`.
@@ -107,6 +114,8 @@ std::vector<TensorSpec> tensor_specs(const ModelConfig& config);
 
 /// Names and definitions of the built-in profiles. `auto` picks by samples and views.
 std::vector<std::string> model_profile_names();
-Result<ModelConfig> make_profile(const std::string& name, const SequenceInfo& sequence, int frames);
+/// `network_views`: those that the network renders (hybrid mode: without the base views); empty: all.
+Result<ModelConfig> make_profile(const std::string& name, const SequenceInfo& sequence, int frames,
+                                 const std::vector<int>& network_views = {});
 
 }  // namespace mvinr

@@ -116,6 +116,12 @@ class Builder {
       inject.weight = tensor(prefix + "grid.weight");
       plan_.steps.push_back(std::move(inject));
     }
+    if (config.prediction && stage == static_cast<int>(config.stages.size())) {
+      PlanStep predict = step(StepKind::predict, stage, config.prediction_planes(), entry);
+      predict.weight = tensor(prefix + "prediction.weight");
+      predict.bias = tensor(prefix + "prediction.bias");
+      plan_.steps.push_back(std::move(predict));
+    }
 
     int inputs = entry;
     for (int j = 0; j < shape.depth; ++j) {
@@ -180,6 +186,7 @@ int64_t multiply_adds(const Plan& plan) {
         per_position = int64_t{9} * s.inputs * s.outputs;
         break;
       case StepKind::norm_reduce:
+      case StepKind::predict:
         per_position = int64_t{s.inputs} * s.outputs;
         break;
       case StepKind::inject:

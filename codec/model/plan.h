@@ -14,6 +14,7 @@ enum class StepKind : uint8_t {
   norm,         // LayerNorm to planes (hinerv)
   upsample,     // bilinear, plus the tile of the stage's local grids
   inject,       // adds the 1x1 of the stage's plane grids
+  predict,      // adds the 1x1 of the warped prediction's planes (hybrid mode)
   block,        // depthwise, norm or quantise, fc1 + GELU, fc2 (+ input)
   head,
 };
@@ -29,7 +30,7 @@ struct PlanStep {
   int hidden = 0;              // block
   bool norm = false;           // block: LayerNorm after the depthwise convolution, else quantise
   bool residual = false;       // block: fc2 is added to the block's input
-  int weight = -1, bias = -1;  // stem, norm_reduce, inject, head; upsample: of the local grids
+  int weight = -1, bias = -1;  // stem, norm_reduce, inject, predict, head; upsample: of the local grids
   int depthwise_weight = -1, depthwise_bias = -1;  // block
   int fc1_weight = -1, fc1_bias = -1;
   int fc2_weight = -1, fc2_bias = -1;

@@ -117,9 +117,9 @@ void hinerv(const HiNerv& p, int width, int height, int frames, ModelConfig& c) 
 }
 
 /// About 0.1 to 0.4 weights per canvas sample and frame pay off in minutes of training.
-std::string automatic(const SequenceInfo& sequence, int frames) {
+std::string automatic(const std::vector<ViewInfo>& views, int frames) {
   double samples = 0;
-  for (const ViewInfo& v : sequence.views) samples += double(v.width) * v.height * frames;
+  for (const ViewInfo& v : views) samples += double(v.width) * v.height * frames;
   return samples < 0.4e6 ? "xxs" : samples < 24e6 ? "xs" : samples < 150e6 ? "s" : "m";
 }
 
@@ -132,21 +132,25 @@ std::vector<std::string> model_profile_names() {
   return names;
 }
 
-Result<ModelConfig> make_profile(const std::string& name, const SequenceInfo& sequence,
-                                 int frames) {
+Result<ModelConfig> make_profile(const std::string& name, const SequenceInfo& sequence, int frames,
+                                 const std::vector<int>& network_views) {
   MVINR_TRY(validate(sequence));
+  std::vector<ViewInfo> views;
+  for (const int v : network_views) views.push_back(sequence.views[static_cast<size_t>(v)]);
+  if (views.empty()) views = sequence.views;
   if (frames < 1 || frames > kMaxGopFrames)
     return Error{ErrorCode::invalid_argument, "a GOP has 1 to " + std::to_string(kMaxGopFrames) +
                                                   " frames, not " + std::to_string(frames)};
-  const std::string wanted = name == "auto" ? automatic(sequence, frames) : name;
+  const std::string wanted = name == "auto" ? automatic(views, frames) : name;
   int width = 0, height = 0;
   ModelConfig c;
   c.frames = uint16_t(frames);
-  c.views = uint8_t(sequence.views.size());
-  for (const ViewInfo& v : sequence.views) {
+  c.views = uint8_t(views.size());
+  c.prediction = views.size() < sequence.views.size();
+  for (const ViewInfo& v : sequence.views) c.depth = c.depth || v.depth != SampleFormat::none;
+  for (const ViewInfo& v : views) {
     width = std::max(width, v.width);
     height = std::max(height, v.height);
-    c.depth = c.depth || v.depth != SampleFormat::none;
   }
   for (const RealTime& p : kRealTime)
     if (wanted == p.name) real_time(p, width, frames, c);

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <torch/types.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <thread>
@@ -38,9 +39,10 @@ Status check_time_budget(double seconds) {
 }
 
 Status check(const EncoderOptions& o) {
-  if (o.mode == Mode::hybrid)
-    return Error{ErrorCode::unsupported,
-                 "mode hybrid (explicit base view) is not built yet; use implicit or auto"};
+  if (o.mode == Mode::hybrid && o.base_views.empty())
+    return Error{ErrorCode::invalid_argument, "mode hybrid needs base_views"};
+  if (o.mode == Mode::implicit && !o.base_views.empty())
+    return Error{ErrorCode::invalid_argument, "mode implicit has no base_views"};
   MVINR_TRY(check_lambda(o.lambda));
   MVINR_TRY(check_time_budget(o.time_budget));
   if (o.effort < 1 || o.effort > 9) return out_of_range("effort", o.effort, "1..9");
@@ -72,6 +74,14 @@ uint64_t memory_needed(const SequenceInfo& sequence, const ModelConfig& config, 
          uint64_t(batch * floats * 4) + (300u << 20);
 }
 
+/// On small pictures most of a step is many small operations, which two threads do no faster than
+/// one: measured with `mvinr-encode --threads`, 256x144 and 512x288 on two cores.
+int training_threads(const ModelConfig& config, int threads) {
+  constexpr int64_t kSamplesPerThread = 200'000;
+  const int64_t canvas = int64_t(config.canvas_width) * config.canvas_height;
+  return int(std::clamp<int64_t>(canvas / kSamplesPerThread, 1, std::max(1, threads)));
+}
+
 /// What training believed, and what it left out.
 double estimated_bits(const Network& network, const CodedModel& model) {
   torch::NoGradGuard guard;
@@ -81,10 +91,22 @@ double estimated_bits(const Network& network, const CodedModel& model) {
 class EncoderImpl final : public Encoder {
  public:
   EncoderImpl(const SequenceInfo& sequence, const EncoderOptions& options, at::Device device)
-      : sequence_(sequence), options_(options), device_(device), pictures_(sequence) {}
+      : sequence_(sequence),
+        options_(options),
+        device_(device),
+        views_(Header{.sequence = sequence, .base_views = options.base_views}.network_views()),
+        pictures_(sequence, views_),
+        base_(sequence, options.base_views) {}
 
   Status add(const PictureId& id, const Picture& picture) override {
     return guarded([&] { return pictures_.add(id, picture); });
+  }
+
+  Status add_base(const PictureId& id, const Picture& picture) override {
+    return guarded([&] { return base_.add(id, picture); });
+  }
+  Status add_base_unit(int view, Component component, std::vector<std::byte> payload) override {
+    return guarded([&] { return base_.add_unit(view, component, std::move(payload)); });
   }
 
   Result<EncodedGop> encode_gop(int frames, std::stop_token stop) override {
@@ -97,11 +119,14 @@ class EncoderImpl final : public Encoder {
         return failure(e);
       }
     }();
-    pictures_.clear();
+    reset();
     return result;
   }
 
-  void reset() override { pictures_.clear(); }
+  void reset() override {
+    pictures_.clear();
+    base_.clear();
+  }
 
   Status set_lambda(double lambda) override {
     MVINR_TRY(check_lambda(lambda));
@@ -139,7 +164,9 @@ class EncoderImpl final : public Encoder {
   SequenceInfo sequence_;
   EncoderOptions options_;
   at::Device device_;
+  std::vector<int> views_;  // of the network
   PictureStore pictures_;
+  BaseStore base_;
   uint64_t next_frame_ = 0;
 };
 
@@ -147,11 +174,14 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   if (frames < 1 || frames > options_.gop_frames)
     return out_of_range("frames of the GOP", frames, "1..gop_frames");
   MVINR_TRY(pictures_.complete(frames));
+  MVINR_TRY(base_.complete(frames));
   const int threads =
       options_.threads > 0 ? options_.threads : int(std::thread::hardware_concurrency());
-  at::set_num_threads(std::max(1, threads));
-  MVINR_ASSIGN(const ModelConfig config, make_profile(options_.profile, sequence_, frames));
+  MVINR_ASSIGN(const ModelConfig config,
+               make_profile(options_.profile, sequence_, frames, views_));
+  at::set_num_threads(training_threads(config, threads));
 
+  MVINR_TRY(base_.predict(config, views_, stop));
   Network network = make_network(config, options_.seed, device_);
   const TrainOptions train_options{.loss = options_.loss,
                                    .lambda = options_.lambda,
@@ -161,15 +191,21 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
                                    .time_budget = options_.time_budget,
                                    .seed = options_.seed,
                                    .on_progress = options_.on_progress};
-  MVINR_ASSIGN(const TrainResult trained, train(network, pictures_, train_options, stop));
+  MVINR_ASSIGN(const TrainResult trained, train(network, pictures_, base_, train_options, stop));
 
   EncodedGop gop;
   CodedModel model = export_model(network);
   refine_context_models(model);
   adopt_contexts(network, model);
-  MVINR_ASSIGN(const auto units, encode_model(model));
-  const Header header{
-      .sequence = sequence_, .first_frame = next_frame_, .frames = frames, .model = config};
+  MVINR_ASSIGN(auto units, encode_model(model));
+  for (UnitPayload& unit : units)
+    if (unit.type == UnitType::view) unit.index = views_[size_t(unit.index)];
+  for (UnitPayload& unit : base_.units()) units.push_back(std::move(unit));
+  const Header header{.sequence = sequence_,
+                      .first_frame = next_frame_,
+                      .frames = frames,
+                      .base_views = options_.base_views,
+                      .model = config};
   MVINR_ASSIGN(gop.bytes, write_access_unit(header, units));
   uint64_t payload_bytes = 0;
   for (const UnitPayload& unit : units) payload_bytes += unit.payload.size();
@@ -187,7 +223,7 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
           .seconds = trained.seconds,
           .phase = "verify"});
   const auto start = std::chrono::steady_clock::now();
-  MVINR_TRY(verify(gop.bytes, pictures_, threads, stop, gop.stats));
+  MVINR_TRY(verify(gop.bytes, pictures_, base_, threads, stop, gop.stats));
   gop.stats.verify_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   next_frame_ += uint64_t(frames);
@@ -199,8 +235,14 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
 Result<std::unique_ptr<Encoder>> Encoder::create(const SequenceInfo& sequence,
                                                  const EncoderOptions& options) {
   MVINR_TRY(check(options));
-  MVINR_ASSIGN(const ModelConfig config,
-               make_profile(options.profile, sequence, options.gop_frames));
+  MVINR_TRY(validate(sequence));
+  Header header{.sequence = sequence,
+                .frames = options.gop_frames,
+                .base_views = options.base_views};
+  MVINR_ASSIGN(header.model, make_profile(options.profile, sequence, options.gop_frames,
+                                          header.network_views()));
+  MVINR_TRY(validate(header));  // the base views
+  const ModelConfig& config = header.model;
   MVINR_ASSIGN(const at::Device device, find_device(options.device));
   const uint64_t needed = memory_needed(sequence, config, TrainOptions{}.batch_samples);
   const uint64_t allowed =

@@ -1,6 +1,7 @@
 #include "train/network.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
 
@@ -41,11 +42,13 @@ Parameter make_parameter(const TensorSpec& spec, const ModelConfig& config, int 
     p.log_step = at::full({1, 1}, -9.0);
     p.limit = 2047;
     if (spec.name == "head.bias" && config.head == HeadKind::shuffle420) {
-      p.value.fill_(0.5);
+      if (!config.prediction) p.value.fill_(0.5);
       p.log_step.fill_(-10.0);
     }
     return p;
   }
+  // Hybrid mode begins with the prediction alone.
+  if (config.prediction && spec.name == "head.weight") p.value.mul_(0.05);
   const double bound = 1.0 / std::sqrt(double(fan_in));
   const bool rows = spec.rows() >= kMinRowsForRowSteps;
   p.log_step = at::full({rows ? spec.rows() : 1, 1}, std::log2(bound / kFirstWeightLevels));
@@ -138,6 +141,34 @@ void stopping_point(const at::Tensor& x, const std::stop_token& stop) {
     });
 }
 
+/// The gates of hybrid mode: clamp(mask + v, 0, 1). The gradient is straight-through, but does not
+/// push a gate further out of its range.
+struct Gate : torch::autograd::Function<Gate> {
+  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& v,
+                            const at::Tensor& mask) {
+    const at::Tensor sum = v + mask;
+    ctx->save_for_backward({sum});
+    return sum.clamp(0, 1);
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
+                                                 torch::autograd::variable_list grads) {
+    const at::Tensor sum = ctx->get_saved_variables()[0];
+    const at::Tensor &g = grads[0], outward = at::logical_or(at::logical_and(sum >= 1, g < 0),
+                                                             at::logical_and(sum <= 0, g > 0));
+    return {g.masked_fill(outward, 0), at::Tensor()};
+  }
+};
+
+/// Head outputs [N][h][w][15] and prediction planes -> picture outputs [N][h][w][10]
+/// (docs/bitstream.md 5.8).
+at::Tensor add_prediction(const at::Tensor& y, const at::Tensor& prediction) {
+  const at::Tensor mask = prediction.narrow(3, 10, 4);
+  const at::Tensor luma = Gate::apply(y.narrow(3, 10, 4), mask);
+  const at::Tensor depth = Gate::apply(y.narrow(3, 14, 1).expand_as(mask), mask);
+  const at::Tensor chroma = luma.mean(3, true).expand({-1, -1, -1, 2});
+  return y.narrow(3, 0, 10) + at::cat({luma, chroma, depth}, 3) * prediction.narrow(3, 0, 10);
+}
+
 }  // namespace
 
 at::Tensor uniform_noise(const Network& net, const at::Tensor& like) {
@@ -197,7 +228,8 @@ Values prepare_values(const Network& net, const Precision& precision) {
 }
 
 at::Tensor forward(const Network& net, const Values& values, const Precision& precision, int frame,
-                   const std::vector<int64_t>& views, std::stop_token stop) {
+                   const std::vector<int64_t>& views, const at::Tensor& prediction,
+                   std::stop_token stop) {
   const ModelConfig& config = net.config;
   const bool q = precision.activations;
   const ops::Quantise quantise{.activations = q};
@@ -226,6 +258,10 @@ at::Tensor forward(const Network& net, const Values& values, const Precision& pr
     x = ops::upsample_bilinear(x, stage.scale, tile, quantise);
     if (at::Tensor grids = gather_grids(net, values, i, false, frame, views, q); grids.defined())
       x = pointwise(grids, tensors.weight("grid"), {}, x);
+    if (config.prediction && i == int(config.stages.size())) {
+      const Weight w = tensors.weight("prediction");
+      x = pointwise(prediction, w, tensors.bias("prediction"), x);
+    }
     for (int j = 0; j < stage.depth; ++j) {
       const Weight dw = tensors.weight("depthwise");
       at::Tensor dw_bias, b1, b2;
@@ -246,6 +282,7 @@ at::Tensor forward(const Network& net, const Values& values, const Precision& pr
   }
   const Weight w = tensors.weight("head");
   at::Tensor y = at::linear(x, w.value, tensors.bias("head"));
+  if (config.prediction) return add_prediction(y, prediction);
   return config.head == HeadKind::full444 ? at::sigmoid(y) : y;
 }
 

@@ -67,7 +67,9 @@ Values prepare_values(const Network& network, const Precision& precision);
 
 /// Head outputs of frame t for the listed views: [N][h][w][outputs] at the trunk's resolution
 /// (half the canvas for shuffle420, the canvas for full444 where sigmoid is applied).
+/// `prediction`: BaseStore::prediction() of the same pictures; the result then includes it.
 at::Tensor forward(const Network& network, const Values& values, const Precision& precision,
-                   int frame, const std::vector<int64_t>& views, std::stop_token stop = {});
+                   int frame, const std::vector<int64_t>& views, const at::Tensor& prediction = {},
+                   std::stop_token stop = {});
 
 }  // namespace mvinr

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <tuple>
+
+#include "base/owned_picture.h"
 
 namespace mvinr {
 namespace {
@@ -36,14 +39,16 @@ void pack(const Picture& p, Sample* out) {
   }
 }
 
-std::string picture_name(const PictureId& id) {
-  return std::string(id.component == Component::texture ? "texture" : "depth") + " of view " +
-         std::to_string(id.view) + ", frame " + std::to_string(id.frame);
-}
-
 }  // namespace
 
-PictureStore::PictureStore(const SequenceInfo& sequence) : sequence_(sequence) { clear(); }
+PictureStore::PictureStore(const SequenceInfo& sequence, std::vector<int> views)
+    : sequence_(sequence), views_(std::move(views)) {
+  if (views_.empty()) {
+    views_.resize(sequence.views.size());
+    std::iota(views_.begin(), views_.end(), 0);
+  }
+  clear();
+}
 
 void PictureStore::clear() {
   for (auto& component : pictures_) {
@@ -101,14 +106,14 @@ Status PictureStore::complete(int count) const {
 
 Targets PictureStore::targets(int frame, const std::vector<int64_t>& views,
                               const ModelConfig& config, at::Device device) const {
-  const ViewInfo& first = sequence_.views[size_t(views[0])];
+  const ViewInfo& first = sequence_.views[size_t(views_[size_t(views[0])])];
   const int64_t h = config.canvas_height / 2, w = config.canvas_width / 2;
   const int64_t ph = (first.height + 1) / 2, pw = (first.width + 1) / 2;
   auto stack = [&](Component c, int bits) {
     std::vector<at::Tensor> parts;
     for (int64_t v : views)
       parts.push_back(
-          pictures_[size_t(c)][size_t(v)][size_t(frame)].data.to(device).to(at::kFloat));
+          pictures_[size_t(c)][size_t(views_[size_t(v)])][size_t(frame)].data.to(device).to(at::kFloat));
     at::Tensor t = at::stack(parts).mul_(1.0 / double(1 << bits));
     return ph == h && pw == w ? t : at::constant_pad_nd(t, {0, 0, 0, w - pw, 0, h - ph});
   };
@@ -132,9 +137,9 @@ Targets PictureStore::targets(int frame, const std::vector<int64_t>& views,
 
 std::vector<std::vector<int64_t>> PictureStore::size_groups() const {
   std::map<std::tuple<int, int, SampleFormat, SampleFormat>, std::vector<int64_t>> groups;
-  for (size_t v = 0; v < sequence_.views.size(); ++v) {
-    const ViewInfo& info = sequence_.views[v];
-    groups[{info.width, info.height, info.texture, info.depth}].push_back(int64_t(v));
+  for (size_t k = 0; k < views_.size(); ++k) {
+    const ViewInfo& info = sequence_.views[size_t(views_[k])];
+    groups[{info.width, info.height, info.texture, info.depth}].push_back(int64_t(k));
   }
   std::vector<std::vector<int64_t>> out;
   for (auto& [key, views] : groups) out.push_back(std::move(views));

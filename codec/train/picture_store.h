@@ -21,17 +21,18 @@ struct Targets {
 
 class PictureStore {
  public:
-  explicit PictureStore(const SequenceInfo& sequence);
+  /// `views`: those that the network renders (Header::network_views()); empty: all.
+  explicit PictureStore(const SequenceInfo& sequence, std::vector<int> views = {});
 
   Status add(const PictureId& id, const Picture& picture);
   void clear();
   /// Names the first missing picture of frames 0..frames-1.
   Status complete(int frames) const;
 
-  /// All views of the batch have the same size (see size_groups).
+  /// `views` are indices of the network's; all have the same size (see size_groups).
   Targets targets(int frame, const std::vector<int64_t>& views, const ModelConfig& config,
                   at::Device device) const;
-  /// Views that can share a batch: same size and formats.
+  /// Views of the network that can share a batch: same size and formats.
   std::vector<std::vector<int64_t>> size_groups() const;
 
   /// A picture's samples again, as they were added: planes one after another (for measuring PSNR).
@@ -45,6 +46,7 @@ class PictureStore {
     at::Tensor data;
   };  // [h2][w2][6 or 4] kByte or kUInt16 at ceil(size / 2)
   const SequenceInfo sequence_;
+  std::vector<int> views_;  // of the network
   std::vector<std::vector<Packed>> pictures_[2];  // [component][view][frame]
 };
 

@@ -1,19 +1,17 @@
 #include "train/trainer.h"
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/types.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <numeric>
-#include <random>
 
 #include "train/loss.h"
 #include "train/optimizer.h"
 #include "train/prune.h"
 #include "train/rate.h"
+#include "train/sampler.h"
 
 namespace mvinr {
 namespace {
@@ -26,6 +24,7 @@ double seconds_since(Clock::time_point start) {
 // Shares of the training (docs/training.md, "Phases").
 constexpr double kFloatShare = 0.04;  // no quantisation, no rate
 constexpr double kNoiseShare = 0.75;  // up to here: noise on grids, rounded weights, rate
+static const double kActivationsFrom = getenv("MX_ACT") ? atof(getenv("MX_ACT")) : 0.4;
 constexpr double kPruneAt = 0.45;     // magnitude pruning, fine-tuned by the rest
 constexpr double kWarmUpShare = 0.03;
 constexpr double kRate = 1.2e-2;  // Adam's learning rate for weights, cosine to kLastRate
@@ -36,51 +35,6 @@ constexpr double kContextRate = 1.0;
 constexpr int kRateEvery = 16;  // NVRC section 3.4 (8 there): R every 16 steps, 16-fold
 constexpr double kProgressPeriod = 0.25;
 
-/// Walks over all (frame, group of views) pairs in random order, again and again.
-class Sampler {
- public:
-  struct Batch {
-    int frame;
-    std::vector<int64_t> views;
-  };
-  Sampler(const PictureStore& pictures, const ModelConfig& config, int batch_samples, uint64_t seed)
-      : random_(seed), frames_(config.frames), groups_(pictures.size_groups()) {
-    const int64_t canvas = int64_t(config.canvas_width) * config.canvas_height;
-    batch_views_ = size_t(std::max<int64_t>(1, batch_samples / canvas));
-  }
-  Batch next() {
-    if (queue_.empty()) refill();
-    Batch b = std::move(queue_.back());
-    queue_.pop_back();
-    return b;
-  }
-
- private:
-  void shuffle(auto& items) {  // std::shuffle is not the same on every standard library
-    for (size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[random_() % i]);
-  }
-  void refill() {
-    for (auto group : groups_) {
-      const size_t parts = (group.size() + batch_views_ - 1) / batch_views_;
-      for (int t = 0; t < frames_; ++t) {
-        if (parts > 1) shuffle(group);
-        for (size_t i = 0; i < parts; ++i) {
-          std::vector<int64_t> views(group.begin() + ptrdiff_t(group.size() * i / parts),
-                                     group.begin() + ptrdiff_t(group.size() * (i + 1) / parts));
-          std::sort(views.begin(), views.end());
-          queue_.push_back({t, std::move(views)});
-        }
-      }
-    }
-    shuffle(queue_);
-  }
-  std::mt19937_64 random_;
-  int frames_;
-  size_t batch_views_ = 1;
-  std::vector<std::vector<int64_t>> groups_;
-  std::vector<Batch> queue_;
-};
-
 double learning_rate(double progress) {
   if (progress < kWarmUpShare) return kRate * (0.1 + 0.9 * progress / kWarmUpShare);
   const double x = (progress - kWarmUpShare) / (1 - kWarmUpShare);
@@ -89,12 +43,13 @@ double learning_rate(double progress) {
 
 Precision precision_at(double progress) {
   if (progress < kFloatShare) return {};
-  if (progress < kNoiseShare) return {.weights = true, .grids_noise = true};
+  if (progress < kNoiseShare)
+    return {.weights = true, .grids_noise = true, .activations = progress >= kActivationsFrom};
   return {.weights = true, .grids_hard = true, .activations = true};
 }
 
 const char* phase_name(const Precision& p) {
-  return p.activations ? "quantise" : p.weights ? "noise" : "float";
+  return p.grids_hard ? "quantise" : p.weights ? "noise" : "float";
 }
 
 double total_samples(const ModelConfig& config) {
@@ -103,8 +58,8 @@ double total_samples(const ModelConfig& config) {
 
 }  // namespace
 
-Result<TrainResult> train(Network& net, const PictureStore& pictures, const TrainOptions& options,
-                          std::stop_token stop) {
+Result<TrainResult> train(Network& net, const PictureStore& pictures, const BaseStore& base,
+                          const TrainOptions& options, std::stop_token stop) {
   const auto start = Clock::now();
   Adam adam({});
   for (const Parameter& p : net.parameters) {
@@ -115,7 +70,9 @@ Result<TrainResult> train(Network& net, const PictureStore& pictures, const Trai
     if (!c.out_bias.defined()) continue;
     for (const at::Tensor& t : c.all()) adam.add(t, kContextRate);
   }
-  Sampler sampler(pictures, net.config, options.batch_samples, options.seed);
+  const int64_t canvas = int64_t(net.config.canvas_width) * net.config.canvas_height;
+  Sampler sampler(pictures.size_groups(), net.config.frames,
+                  int(std::max<int64_t>(1, options.batch_samples / canvas)), options.seed);
   const double samples = total_samples(net.config);
   double bits = 0, psnr = 0, last_report = 0, progress = 0;
   bool pruned = options.prune <= 0;
@@ -133,7 +90,9 @@ Result<TrainResult> train(Network& net, const PictureStore& pictures, const Trai
     const Precision precision = precision_at(progress);
     const auto batch = sampler.next();
     const Values values = prepare_values(net, precision);
-    const at::Tensor output = forward(net, values, precision, batch.frame, batch.views, stop);
+    const at::Tensor output =
+        forward(net, values, precision, batch.frame, batch.views,
+                base.prediction(batch.frame, batch.views, net.device), stop);
     const Targets targets = pictures.targets(batch.frame, batch.views, net.config, net.device);
     const Distortion d =
         distortion(net.config, output, targets, options.loss, options.depth_weight);

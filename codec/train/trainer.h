@@ -5,6 +5,7 @@
 #include <stop_token>
 
 #include "mvinr/encoder.h"
+#include "train/base_store.h"
 #include "train/network.h"
 #include "train/picture_store.h"
 
@@ -29,7 +30,7 @@ struct TrainResult {
 };
 
 /// Error: cancelled.
-Result<TrainResult> train(Network& network, const PictureStore& pictures,
+Result<TrainResult> train(Network& network, const PictureStore& pictures, const BaseStore& base,
                           const TrainOptions& options, std::stop_token stop);
 
 }  // namespace mvinr

@@ -2,39 +2,22 @@
 
 #include <cmath>
 
+#include "base/owned_picture.h"
 #include "base/try.h"
 #include "mvinr/decoder.h"
 
 namespace mvinr {
 namespace {
 
-/// A picture with its own samples.
-struct OwnedPicture {
-  MutablePicture picture;
-  std::vector<std::byte> samples;
-
-  OwnedPicture(SampleFormat format, int width, int height) {
-    picture = {.format = format, .width = width, .height = height};
-    size_t offset[3] = {}, total = 0;
-    for (int p = 0; p < plane_count(format); ++p) {
-      picture.stride[p] = ptrdiff_t(plane_size(width, p)) * bytes_per_sample(format);
-      offset[p] = total;
-      total += size_t(picture.stride[p]) * size_t(plane_size(height, p));
-    }
-    samples.resize(total);
-    for (int p = 0; p < plane_count(format); ++p) picture.data[p] = samples.data() + offset[p];
-  }
-};
-
 struct SquaredErrors {
   double sum[3] = {};
   double count[3] = {};
 
   void add(const OwnedPicture& decoded, const std::vector<uint16_t>& source) {
-    const MutablePicture& p = decoded.picture;
+    const Picture p = decoded.picture();
     const bool wide = bytes_per_sample(p.format) == 2;
-    const auto* bytes = reinterpret_cast<const uint8_t*>(decoded.samples.data());
-    const auto* words = reinterpret_cast<const uint16_t*>(decoded.samples.data());
+    const auto* bytes = reinterpret_cast<const uint8_t*>(decoded.samples().data());
+    const auto* words = reinterpret_cast<const uint16_t*>(decoded.samples().data());
     size_t i = 0;
     for (int plane = 0; plane < plane_count(p.format); ++plane) {
       const size_t n = size_t(plane_size(p.width, plane)) * size_t(plane_size(p.height, plane));
@@ -56,21 +39,30 @@ struct SquaredErrors {
 
 }  // namespace
 
-Status verify(Bytes access_unit, const PictureStore& pictures, int threads, std::stop_token stop,
-              GopStats& stats) {
+Status verify(Bytes access_unit, const PictureStore& pictures, const BaseStore& base, int threads,
+              std::stop_token stop, GopStats& stats) {
   MVINR_ASSIGN(auto decoder, Decoder::create({.threads = threads}));
   MVINR_ASSIGN(const GopInfo gop, decoder->start_gop(access_unit));
   const auto& views = gop.sequence.views;
+  for (const int v : gop.base_views)
+    for (const Component c : {Component::texture, Component::depth})
+      for (int t = 0; t < gop.frames; ++t)
+        MVINR_TRY(decoder->set_base({t, v, c}, base.at({t, v, c}).picture()));
   std::vector<OwnedPicture> texture, depth;
+  std::vector<MutablePicture> writable;
   std::vector<RenderJob> jobs;
   for (const ViewInfo& v : views) {
     texture.emplace_back(v.texture, v.width, v.height);
     depth.emplace_back(v.depth, v.width, v.height);
   }
+  for (size_t v = 0; v < views.size(); ++v) {
+    writable.push_back(texture[v].writable());
+    writable.push_back(depth[v].writable());
+  }
   for (size_t v = 0; v < views.size(); ++v)
     jobs.push_back({.view = int(v),
-                    .texture = &texture[v].picture,
-                    .depth = views[v].depth == SampleFormat::none ? nullptr : &depth[v].picture});
+                    .texture = &writable[2 * v],
+                    .depth = views[v].depth == SampleFormat::none ? nullptr : &writable[2 * v + 1]});
   std::vector<SquaredErrors> texture_errors(views.size()), depth_errors(views.size());
   for (int t = 0; t < gop.frames; ++t) {
     for (RenderJob& job : jobs) job.frame = t;

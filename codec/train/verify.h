@@ -4,12 +4,13 @@
 #include <stop_token>
 
 #include "mvinr/encoder.h"
+#include "train/base_store.h"
 #include "train/picture_store.h"
 
 namespace mvinr {
 
 /// Renders every picture of the access unit and fills the PSNR fields of `stats`.
-Status verify(Bytes access_unit, const PictureStore& pictures, int threads, std::stop_token stop,
-              GopStats& stats);
+Status verify(Bytes access_unit, const PictureStore& pictures, const BaseStore& base, int threads,
+              std::stop_token stop, GopStats& stats);
 
 }  // namespace mvinr

@@ -29,6 +29,14 @@ struct RenderJob {
   MutablePicture* depth = nullptr;
 };
 
+/// Hybrid mode: what another codec has made of one component of a base view, for the whole GOP (see
+/// BasePayload in mvinr/stream.h).
+struct BaseUnit {
+  int view = 0;
+  Component component = Component::texture;
+  Bytes payload;  // valid until the next start_gop
+};
+
 /// The kernel sets that this machine can run, slowest ("reference") first.
 MVINR_API std::vector<std::string> available_kernels();
 
@@ -40,6 +48,14 @@ class MVINR_API Decoder {
   /// Makes this access unit the current GOP. On error the previous GOP stays current. Views' own
   /// units are decoded when first rendered.
   virtual Result<GopInfo> start_gop(Bytes access_unit) = 0;
+
+  /// Hybrid mode: the intact BASE units of the current GOP. Whoever has a decoder for them gives the
+  /// pictures to set_base(); without those, every render() is invalid_argument.
+  virtual std::vector<BaseUnit> base_units() const = 0;
+
+  /// Copies a decoded picture of a base view, in the format and size of its view. Both components
+  /// of all base views at an instant are needed to render any other view at that instant.
+  virtual Status set_base(const PictureId& id, const Picture& picture) = 0;
 
   /// Renders the jobs, in parallel on the decoder's threads. Not to be called from two threads at
   /// once. Errors: invalid_argument (no GOP, wrong size, format, frame or view), corrupt (the unit

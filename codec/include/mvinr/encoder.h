@@ -31,6 +31,9 @@ struct EncoderOptions {
   double time_budget = 0;        // seconds of training per GOP, 0: by effort
   int gop_frames = 32;           // 1..kMaxGopFrames
   std::string profile = "auto";  // see profile_names()
+  // Hybrid mode: the views that another codec codes; their decoded pictures come through
+  // add_base(), their coded bytes through add_base_unit(). Needs cameras of all views and depth.
+  std::vector<int> base_views;
   double depth_weight = 1.0;     // weight of depth distortion; [0, 100]
   double prune = 0;              // share of weights set to zero, [0, 0.95] (papers: 0.15, 0.60)
   uint64_t seed = 1;
@@ -68,13 +71,19 @@ MVINR_API std::vector<std::string> profile_names();
 class MVINR_API Encoder {
  public:
   /// Errors: invalid_argument (an option out of its range, named), no_device, limit_exceeded (a GOP
-  /// of this size does not fit into max_memory; says how much it needs), unsupported (hybrid).
+  /// of this size does not fit into max_memory; says how much it needs), unsupported.
   static Result<std::unique_ptr<Encoder>> create(const SequenceInfo& sequence,
                                                  const EncoderOptions& options);
   virtual ~Encoder() = default;
 
   /// Copies the picture into the open GOP. `id.frame` counts from the open GOP's start.
   virtual Status add(const PictureId& id, const Picture& picture) = 0;
+
+  /// Hybrid mode: a decoded picture of a base view, as every decoder of its BASE unit makes it, and
+  /// the payload of a BASE unit (see BasePayload in mvinr/stream.h) of the open GOP. All pictures
+  /// and units of all base views are needed before encode_gop().
+  virtual Status add_base(const PictureId& id, const Picture& picture) = 0;
+  virtual Status add_base_unit(int view, Component component, std::vector<std::byte> payload) = 0;
 
   /// Trains, writes and verifies the frames 0..frames-1 added since the last call. A stop is obeyed
   /// within 100 ms (cancelled) and drops the GOP. A missing picture is invalid_argument.

@@ -10,9 +10,10 @@
 
 namespace mvinr {
 
-inline constexpr int kBitstreamVersion = 1;
+inline constexpr int kBitstreamVersion = 2;
 inline constexpr int kMaxViews = 64;
 inline constexpr int kMaxPictureSize = 8192;  // width and height
+inline constexpr int kMaxBaseViews = 8;
 inline constexpr int kMaxGopFrames = 256;
 inline constexpr uint32_t kMaxAccessUnitBytes = 256u << 20;
 inline constexpr size_t kAccessUnitPrefixBytes = 16;  // enough for find_access_unit to give a size
@@ -55,6 +56,9 @@ struct GopInfo {
   uint64_t first_frame = 0;  // index in the sequence of the GOP's frame 0
   int frames = 0;            // 1..kMaxGopFrames
   uint32_t bytes = 0;        // of the whole access unit
+  // Hybrid mode: the views whose pictures another codec has coded, in rising order, at most
+  // kMaxBaseViews and fewer than there are views. Empty: implicit mode.
+  std::vector<int> base_views;
 };
 
 /// `invalid_argument` names the view and the field that is out of range.

@@ -1,0 +1,110 @@
+#include "train/base_store.h"
+
+#include <algorithm>
+
+#include "base/try.h"
+#include "geometry/warp.h"
+#include "kernels/buffers.h"
+
+namespace mvinr {
+
+Status BaseStore::add(const PictureId& id, const Picture& picture) {
+  if (std::find(base_views_.begin(), base_views_.end(), id.view) == base_views_.end())
+    return Error{ErrorCode::invalid_argument,
+                 "view " + std::to_string(id.view) + " is not a base view"};
+  const ViewInfo& view = sequence_.views[size_t(id.view)];
+  const SampleFormat format = id.component == Component::texture ? view.texture : view.depth;
+  if (picture.format != format || picture.width != view.width || picture.height != view.height)
+    return Error{ErrorCode::invalid_argument,
+                 "the decoded " + picture_name(id) + " is not of the format and size of its view"};
+  OwnedPicture& own = pictures_[key(id)];
+  own = OwnedPicture(format, view.width, view.height);
+  own.copy_from(picture);
+  return ok();
+}
+
+Status BaseStore::add_unit(int view, Component component, std::vector<std::byte> payload) {
+  if (std::find(base_views_.begin(), base_views_.end(), view) == base_views_.end())
+    return Error{ErrorCode::invalid_argument, "view " + std::to_string(view) + " is not a base view"};
+  units_[{view, int(component)}] = std::move(payload);
+  return ok();
+}
+
+void BaseStore::clear() {
+  pictures_.clear();
+  units_.clear();
+  predictions_.clear();
+}
+
+Status BaseStore::complete(int frames) const {
+  for (const int view : base_views_) {
+    for (const Component c : {Component::texture, Component::depth}) {
+      for (int t = 0; t < frames; ++t)
+        if (!pictures_.contains(key({t, view, c})))
+          return Error{ErrorCode::invalid_argument,
+                       "the decoded " + picture_name({t, view, c}) + " is missing"};
+      if (!units_.contains({view, int(c)}))
+        return Error{ErrorCode::invalid_argument,
+                     std::string("the BASE unit of the ") +
+                         (c == Component::texture ? "texture" : "depth") + " of view " +
+                         std::to_string(view) + " is missing"};
+    }
+  }
+  return ok();
+}
+
+std::vector<UnitPayload> BaseStore::units() const {
+  std::vector<UnitPayload> units;
+  for (const auto& [id, payload] : units_)
+    units.push_back({UnitType::base, base_unit_index(id.first, Component(id.second)), payload});
+  return units;
+}
+
+Status BaseStore::predict(const ModelConfig& config, const std::vector<int>& views,
+                          std::stop_token stop) {
+  predictions_.clear();
+  if (base_views_.empty()) return ok();
+  auto placed = [&](int view) {
+    const ViewInfo& v = sequence_.views[size_t(view)];
+    return PlacedCamera{*v.camera, v.width, v.height, v.texture, v.depth};
+  };
+  std::vector<std::vector<ViewMap>> maps(views.size());
+  for (size_t k = 0; k < views.size(); ++k)
+    for (const int base : base_views_) {
+      MVINR_ASSIGN(ViewMap map, make_view_map(placed(base), placed(views[k])));
+      maps[k].push_back(std::move(map));
+    }
+  const int h = config.canvas_height / 2, w = config.canvas_width / 2;
+  const int64_t stride = plane_stride(h, w), planes = config.prediction_planes();
+  const at::Tensor warped = at::empty({planes, stride}, at::kShort);
+  WarpMemory memory;
+  const int frames = config.frames;
+  for (int t = 0; t < frames; ++t) {
+    std::vector<at::Tensor> of_views;
+    for (size_t k = 0; k < views.size(); ++k) {
+      if (stop.stop_requested()) return Error{ErrorCode::cancelled, "encoding was stopped"};
+      std::vector<BaseInput> inputs;
+      for (size_t b = 0; b < base_views_.size(); ++b)
+        inputs.push_back({&maps[k][b], at({t, base_views_[b], Component::texture}).picture(),
+                          at({t, base_views_[b], Component::depth}).picture()});
+      MVINR_TRY(warp(inputs, placed(views[k]),
+                     {warped.mutable_data_ptr<int16_t>(), stride, w, h}, memory));
+      of_views.push_back(warped.narrow(1, 0, int64_t(h) * w)
+                             .view({planes, h, w})
+                             .permute({1, 2, 0})
+                             .contiguous());
+    }
+    predictions_.push_back(at::stack(of_views));
+  }
+  return ok();
+}
+
+at::Tensor BaseStore::prediction(int frame, const std::vector<int64_t>& views,
+                                 at::Device device) const {
+  if (predictions_.empty()) return {};
+  std::vector<at::Tensor> parts;
+  for (const int64_t view : views) parts.push_back(predictions_[size_t(frame)].select(0, view));
+  return at::stack(parts).to(device).to(at::kFloat).mul_(1.0 / 1024);
+}
+
+}  // namespace mvinr
