@@ -2,17 +2,8 @@
 
 #include <algorithm>
 
+#include "base/clones.h"
 #include "kernels/tables.inc"
-
-// Plain loops that the compiler makes vectors of: one copy per instruction set, chosen when the
-// library is loaded (two to four times faster than SSE2 alone; the results are the same integers).
-// Clang's fuzzing builds and ThreadSanitizer, whose runtime is not up yet when the loader chooses,
-// go without.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
-#define MVINR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define MVINR_CLONES
-#endif
 
 namespace mvinr {
 namespace {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "decode/memory.h"
+#include "base/memory.h"
 #include "decode/pack.h"
 #include "kernels/buffers.h"
 #include "model/plan.h"

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "decode/memory.h"
+#include "base/memory.h"
 #include "format/coded_model.h"
 #include "kernels/kernels.h"
 #include "model/plan.h"

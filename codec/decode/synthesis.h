@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "decode/memory.h"
+#include "base/memory.h"
 #include "decode/pack.h"
 #include "format/coded_model.h"
 #include "kernels/kernels.h"
