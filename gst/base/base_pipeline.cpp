@@ -128,7 +128,7 @@ bool Run::build() {
                "max-buffers", kOutputsKept, nullptr);
   GstElement* last = source;
   for (const GstPtr<GstElement>& element : run_.elements) {
-    gst_bin_add(GST_BIN(pipeline_.get()), GST_ELEMENT(gst_object_ref(element.get())));
+    gst_bin_add(GST_BIN(pipeline_.get()), element.get());
     if (!gst_element_link(last, element.get())) {
       monitor_->fail(PipelineEnd::broken, std::string(GST_ELEMENT_NAME(element.get())) +
                                               " does not take what comes before it");
