@@ -29,10 +29,14 @@ struct BaseFormat {
 
 inline bool is_depth(SampleFormat format) { return plane_count(format) == 1; }
 
-/// A picture with the memory that it points to.
+/// A picture with the memory that it points to. Not to be copied: a copy would point to the
+/// original.
 struct OwnedPicture {
   std::vector<std::byte> memory;
   Picture picture;
+  OwnedPicture() = default;
+  OwnedPicture(OwnedPicture&&) = default;
+  OwnedPicture& operator=(OwnedPicture&&) = default;
 };
 
 /// How much wider and higher than its view a coded picture may be.
