@@ -95,6 +95,22 @@ MVINR_API Result<CameraFile> read_camera_file(const std::string& path);
 /// file's resolution differs; `invalid_argument` if its aspect ratio differs by more than 1 %.
 MVINR_API Result<Camera> camera_for_size(const CameraFileEntry& entry, int width, int height);
 
+/// The payload of a BASE unit: the pictures of one component of one base view, coded by an ordinary
+/// 2D codec. One closed GOP: it decodes without any other to as many pictures as the GOP has frames.
+struct BasePayload {
+  std::string caps;            // of the packets, a GStreamer caps string: "video/x-h265, …"
+  std::vector<Bytes> packets;  // in decoding order, none empty; the first is a sync point
+};
+inline constexpr size_t kMaxBaseCapsBytes = 4096;
+inline constexpr size_t kMaxBasePackets = 1024;
+
+/// The packets point into `payload`. `corrupt` if anything does not fit exactly.
+MVINR_API Result<BasePayload> read_base_payload(Bytes payload);
+
+/// `invalid_argument`: no packet, an empty one, or something above the limits.
+MVINR_API Result<std::vector<std::byte>> write_base_payload(const std::string& caps,
+                                                            std::span<const Bytes> packets);
+
 /// A human-readable account of an access unit: every header field, and where the bytes went.
 MVINR_API Result<std::string> describe_access_unit(Bytes data);
 

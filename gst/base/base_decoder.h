@@ -1,0 +1,29 @@
+// Decodes BASE units with the decoders that GStreamer has.
+#pragma once
+
+#include <chrono>
+#include <stop_token>
+#include <vector>
+
+#include "base_format.h"
+
+namespace mvinr::gst {
+
+struct BaseDecodeOptions {
+  /// A decoder that puts out nothing for so long is given up.
+  std::chrono::milliseconds stall_limit{10000};
+};
+
+class BaseDecoder {
+ public:
+  /// The `frames` pictures of a BASE unit's payload, in output order. The decoder is the one with
+  /// the highest rank among the installed; the next is tried where it fails to start. Any thread,
+  /// no main loop. Errors: corrupt (the payload; what the decoder said; the number, size or kind of
+  /// the pictures), unsupported (no decoder is installed: names the format and a package),
+  /// cancelled (within 200 ms of a stop), invalid_argument (format or frames).
+  static Result<std::vector<OwnedPicture>> decode(Bytes payload, const BaseFormat& format,
+                                                  int frames, std::stop_token stop = {},
+                                                  const BaseDecodeOptions& options = {});
+};
+
+}  // namespace mvinr::gst

@@ -1,0 +1,167 @@
+#include "encoder_table.h"
+
+#include <cmath>
+#include <string_view>
+
+namespace mvinr::gst {
+namespace {
+
+constexpr char kBad[] = "gstreamer1.0-plugins-bad", kUgly[] = "gstreamer1.0-plugins-ugly";
+
+// How an encoder is told a constant quality: properties, separated by blanks, in which Q stands for
+// the quantiser. "name+=text" appends to a list of options with ':'.
+struct KnownEncoder {
+  std::string_view element;
+  const char* package;
+  std::string_view settings;   // of the automatic choice
+  std::string_view quantiser;  // see above
+  int scale;                   // quantiser 51 is this
+};
+
+// A GOP has one intra picture (key-int-max and scenecut), because each is coded by a new encoder.
+constexpr KnownEncoder kEncoders[] = {
+    {"x265enc", kBad,
+     "speed-preset=slow tune=psnr log-level=none key-int-max=1024 "
+     "option-string=info=0:scenecut=0:open-gop=0",
+     "option-string+=crf=Q", 51},
+    {"nvh265enc", kBad, "preset=hq gop-size=-1", "rc-mode=constqp qp-const=Q", 51},
+    {"vah265enc", kBad, "key-int-max=1024", "rate-control=cqp qpi=Q qpp=Q qpb=Q", 51},
+    {"x264enc", kUgly,
+     "speed-preset=slow psy-tune=psnr bframes=3 b-pyramid=true key-int-max=1024 "
+     "option-string=scenecut=0:open-gop=0",
+     "pass=qual quantizer=Q", 50},
+    {"nvh264enc", kBad, "preset=hq gop-size=-1", "rc-mode=constqp qp-const=Q", 51},
+    {"vah264enc", kBad, "key-int-max=1024", "rate-control=cqp qpi=Q qpp=Q qpb=Q", 51},
+    {"openh264enc", kBad, "complexity=high gop-size=1024 scene-change-detection=false",
+     "rate-control=quality qp-min=Q qp-max=Q", 51},
+    {"av1enc", kBad, "cpu-used=4 keyframe-max-dist=1024 lag-in-frames=19 end-usage=q",
+     "min-quantizer=Q max-quantizer=Q", 63},
+};
+
+const KnownEncoder* known_encoder(std::string_view element) {
+  for (const KnownEncoder& known : kEncoders)
+    if (known.element == element) return &known;
+  return nullptr;
+}
+
+std::string name_and_package(std::string_view element) {
+  const KnownEncoder* known = known_encoder(element);
+  return std::string(element) + (known ? " (Debian: " + std::string(known->package) + ")" : "");
+}
+
+bool is_installed(std::string_view element) {
+  return GstPtr<GstElementFactory>(gst_element_factory_find(std::string(element).c_str())) !=
+         nullptr;
+}
+
+// "crf=Q" with the number in place of Q.
+std::string with_number(std::string_view text, int number) {
+  std::string done;
+  for (const char c : text) c == 'Q' ? done += std::to_string(number) : done += c;
+  return done;
+}
+
+Status set_quantiser(GstElement* element, const KnownEncoder& known, int quantiser) {
+  const int scaled = int(std::lround(double(quantiser) * known.scale / kMaxQuantiser));
+  std::string_view rest = known.quantiser;
+  while (!rest.empty()) {
+    const std::string_view setting = rest.substr(0, rest.find(' '));
+    rest.remove_prefix(std::min(rest.size(), setting.size() + 1));
+    const size_t equals = setting.find('=');
+    const bool append = setting[equals - 1] == '+';
+    const std::string name(setting.substr(0, append ? equals - 1 : equals));
+    std::string value = with_number(setting.substr(equals + 1), scaled);
+    if (!g_object_class_find_property(G_OBJECT_GET_CLASS(element), name.c_str()))
+      return Error{ErrorCode::invalid_argument,
+                   std::string(known.element) + " of this GStreamer has no property " + name +
+                       ": the quantiser cannot be set, say it in base-encoder"};
+    if (append) {
+      gchar* before = nullptr;
+      g_object_get(element, name.c_str(), &before, nullptr);
+      const GstPtr<gchar> options(before);
+      if (before && *before) value = std::string(before) + ":" + value;
+    }
+    gst_util_set_object_arg(G_OBJECT(element), name.c_str(), value.c_str());
+  }
+  return ok();
+}
+
+// The element in `bin` whose quantiser is known, or null; and the names of all encoders in it.
+GstPtr<GstElement> find_known(GstBin* bin, const KnownEncoder** known) {
+  GstPtr<GstElement> found;
+  GstIterator* elements = gst_bin_iterate_recurse(bin);
+  GValue item = G_VALUE_INIT;
+  while (!found && gst_iterator_next(elements, &item) == GST_ITERATOR_OK) {
+    auto* element = GST_ELEMENT(g_value_get_object(&item));
+    GstElementFactory* factory = gst_element_get_factory(element);
+    if (factory && (*known = known_encoder(GST_OBJECT_NAME(factory))))
+      found.reset(GST_ELEMENT(gst_object_ref(element)));
+    g_value_reset(&item);
+  }
+  g_value_unset(&item);
+  gst_iterator_free(elements);
+  return found;
+}
+
+Error parse_error(const std::string& fragment, GError* error, GstParseContext* context) {
+  Error result{ErrorCode::invalid_argument,
+               "base-encoder \"" + fragment + "\": " + (error ? error->message : "no elements")};
+  gchar** missing = gst_parse_context_get_missing_elements(context);
+  if (missing && missing[0] && !is_installed(missing[0]))
+    result = {ErrorCode::unsupported, "the base encoder needs " + name_and_package(missing[0]) +
+                                          ", which is not installed"};
+  g_strfreev(missing);
+  g_clear_error(&error);
+  return result;
+}
+
+}  // namespace
+
+std::vector<std::string> known_base_encoders() {
+  std::vector<std::string> names;
+  for (const KnownEncoder& known : kEncoders) names.emplace_back(known.element);
+  return names;
+}
+
+Result<std::string> automatic_base_encoder() {
+  for (const KnownEncoder& known : kEncoders)
+    if (is_installed(known.element))
+      return std::string(known.element) + " " + std::string(known.settings);
+  return Error{ErrorCode::unsupported, "no encoder for base views is installed; the preferred is " +
+                                           name_and_package(kEncoders[0].element)};
+}
+
+Result<GstPtr<GstElement>> make_base_encoder(const std::string& fragment, int quantiser) {
+  GstParseContext* context = gst_parse_context_new();
+  GError* error = nullptr;
+  GstPtr<GstElement> bin = own(gst_parse_bin_from_description_full(
+      fragment.c_str(), TRUE, context,
+      GstParseFlags(GST_PARSE_FLAG_FATAL_ERRORS | GST_PARSE_FLAG_NO_SINGLE_ELEMENT_BINS), &error));
+  std::optional<Error> failed;
+  if (error || !bin) failed = parse_error(fragment, error, context);
+  gst_parse_context_free(context);
+  if (failed) return *failed;
+
+  const GstPtr<GstPad> sink(gst_element_get_static_pad(bin.get(), "sink"));
+  const GstPtr<GstPad> source(gst_element_get_static_pad(bin.get(), "src"));
+  if (!sink || !source)
+    return Error{ErrorCode::invalid_argument,
+                 "base-encoder \"" + fragment + "\": not a chain with one input and one output"};
+  if (quantiser < 0) return bin;
+  const KnownEncoder* known = nullptr;
+  GstPtr<GstElement> encoder;
+  if (GST_IS_BIN(bin.get())) {
+    encoder = find_known(GST_BIN(bin.get()), &known);
+  } else if (GstElementFactory* factory = gst_element_get_factory(bin.get())) {
+    known = known_encoder(GST_OBJECT_NAME(factory));
+    if (known) encoder.reset(GST_ELEMENT(gst_object_ref(bin.get())));
+  }
+  if (!encoder)
+    return Error{ErrorCode::invalid_argument,
+                 "base-quantiser is not known for base-encoder \"" + fragment +
+                     "\": say it there and leave base-quantiser at -1"};
+  if (Status set = set_quantiser(encoder.get(), *known, quantiser); !set) return set.error();
+  return bin;
+}
+
+}  // namespace mvinr::gst

@@ -1,0 +1,26 @@
+// The 2D encoders whose settings we know.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "gst_ptr.h"
+#include "mvinr/types.h"
+
+namespace mvinr::gst {
+
+inline constexpr int kMaxQuantiser = 51;
+inline constexpr int kDefaultQuantiser = 27;  // of an automatic choice
+
+/// Names of the encoders that an automatic choice may take, the preferred first.
+std::vector<std::string> known_base_encoders();
+
+/// "x265enc speed-preset=slow …": the first known encoder that is installed. `unsupported` names
+/// the preferred one and its package.
+Result<std::string> automatic_base_encoder();
+
+/// An element made of `fragment`, with one sink and one source pad and the quantiser set (-1: not).
+/// Errors as BaseEncoder::create.
+Result<GstPtr<GstElement>> make_base_encoder(const std::string& fragment, int quantiser);
+
+}  // namespace mvinr::gst
