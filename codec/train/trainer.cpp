@@ -24,8 +24,8 @@ double seconds_since(Clock::time_point start) {
 // Shares of the training (docs/training.md, "Phases").
 constexpr double kFloatShare = 0.04;  // no quantisation, no rate
 constexpr double kNoiseShare = 0.75;  // up to here: noise on grids, rounded weights, rate
-static const double kActivationsFrom = getenv("MX_ACT") ? atof(getenv("MX_ACT")) : 0.4;
-constexpr double kPruneAt = 0.45;     // magnitude pruning, fine-tuned by the rest
+constexpr double kActivationsFrom = 0.4;
+constexpr double kPruneAt = 0.45;  // magnitude pruning, fine-tuned by the rest
 constexpr double kWarmUpShare = 0.03;
 constexpr double kRate = 1.2e-2;  // Adam's learning rate for weights, cosine to kLastRate
 constexpr double kLastRate = 1e-4;
@@ -90,9 +90,8 @@ Result<TrainResult> train(Network& net, const PictureStore& pictures, const Base
     const Precision precision = precision_at(progress);
     const auto batch = sampler.next();
     const Values values = prepare_values(net, precision);
-    const at::Tensor output =
-        forward(net, values, precision, batch.frame, batch.views,
-                base.prediction(batch.frame, batch.views, net.device), stop);
+    const at::Tensor output = forward(net, values, precision, batch.frame, batch.views,
+                                      base.prediction(batch.frame, batch.views, net.device), stop);
     const Targets targets = pictures.targets(batch.frame, batch.views, net.config, net.device);
     const Distortion d =
         distortion(net.config, output, targets, options.loss, options.depth_weight);

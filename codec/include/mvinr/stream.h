@@ -96,7 +96,8 @@ MVINR_API Result<CameraFile> read_camera_file(const std::string& path);
 MVINR_API Result<Camera> camera_for_size(const CameraFileEntry& entry, int width, int height);
 
 /// The payload of a BASE unit: the pictures of one component of one base view, coded by an ordinary
-/// 2D codec. One closed GOP: it decodes without any other to as many pictures as the GOP has frames.
+/// 2D codec. One closed GOP: it decodes without any other to as many pictures as the GOP has
+/// frames.
 struct BasePayload {
   std::string caps;            // of the packets, a GStreamer caps string: "video/x-h265, …"
   std::vector<Bytes> packets;  // in decoding order, none empty; the first is a sync point
@@ -110,6 +111,10 @@ MVINR_API Result<BasePayload> read_base_payload(Bytes payload);
 /// `invalid_argument`: no packet, an empty one, or something above the limits.
 MVINR_API Result<std::vector<std::byte>> write_base_payload(const std::string& caps,
                                                             std::span<const Bytes> packets);
+
+/// Views from whose pictures the others can best be warped, by where the cameras stand: at most
+/// `count`, in rising order. Empty if a view has no camera or no view has depth.
+MVINR_API std::vector<int> choose_base_views(const SequenceInfo& sequence, int count);
 
 /// A human-readable account of an access unit: every header field, and where the bytes went.
 MVINR_API Result<std::string> describe_access_unit(Bytes data);
