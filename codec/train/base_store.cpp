@@ -25,7 +25,8 @@ Status BaseStore::add(const PictureId& id, const Picture& picture) {
 
 Status BaseStore::add_unit(int view, Component component, std::vector<std::byte> payload) {
   if (std::find(base_views_.begin(), base_views_.end(), view) == base_views_.end())
-    return Error{ErrorCode::invalid_argument, "view " + std::to_string(view) + " is not a base view"};
+    return Error{ErrorCode::invalid_argument,
+                 "view " + std::to_string(view) + " is not a base view"};
   units_[{view, int(component)}] = std::move(payload);
   return ok();
 }
@@ -87,12 +88,10 @@ Status BaseStore::predict(const ModelConfig& config, const std::vector<int>& vie
       for (size_t b = 0; b < base_views_.size(); ++b)
         inputs.push_back({&maps[k][b], at({t, base_views_[b], Component::texture}).picture(),
                           at({t, base_views_[b], Component::depth}).picture()});
-      MVINR_TRY(warp(inputs, placed(views[k]),
-                     {warped.mutable_data_ptr<int16_t>(), stride, w, h}, memory));
-      of_views.push_back(warped.narrow(1, 0, int64_t(h) * w)
-                             .view({planes, h, w})
-                             .permute({1, 2, 0})
-                             .contiguous());
+      MVINR_TRY(warp(inputs, placed(views[k]), {warped.mutable_data_ptr<int16_t>(), stride, w, h},
+                     memory));
+      of_views.push_back(
+          warped.narrow(1, 0, int64_t(h) * w).view({planes, h, w}).permute({1, 2, 0}).contiguous());
     }
     predictions_.push_back(at::stack(of_views));
   }

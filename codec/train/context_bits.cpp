@@ -267,7 +267,8 @@ using torch::autograd::variable_list;
 struct ContextBits : torch::autograd::Function<ContextBits> {
   // `below` is an empty tensor if there is none: an undefined one cannot pass through a Function.
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& symbols,
-                            const at::Tensor& below, const at::Tensor& packed_model, bool gradients) {
+                            const at::Tensor& below, const at::Tensor& packed_model,
+                            bool gradients) {
     const at::Tensor s = cpu_float(symbols), b = cpu_float(below);
     const at::Tensor m = cpu_float(packed_model);
     ModelFloats model;

@@ -177,8 +177,7 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   MVINR_TRY(base_.complete(frames));
   const int threads =
       options_.threads > 0 ? options_.threads : int(std::thread::hardware_concurrency());
-  MVINR_ASSIGN(const ModelConfig config,
-               make_profile(options_.profile, sequence_, frames, views_));
+  MVINR_ASSIGN(const ModelConfig config, make_profile(options_.profile, sequence_, frames, views_));
   at::set_num_threads(training_threads(config, threads));
 
   MVINR_TRY(base_.predict(config, views_, stop));
@@ -236,11 +235,10 @@ Result<std::unique_ptr<Encoder>> Encoder::create(const SequenceInfo& sequence,
                                                  const EncoderOptions& options) {
   MVINR_TRY(check(options));
   MVINR_TRY(validate(sequence));
-  Header header{.sequence = sequence,
-                .frames = options.gop_frames,
-                .base_views = options.base_views};
-  MVINR_ASSIGN(header.model, make_profile(options.profile, sequence, options.gop_frames,
-                                          header.network_views()));
+  Header header{
+      .sequence = sequence, .frames = options.gop_frames, .base_views = options.base_views};
+  MVINR_ASSIGN(header.model,
+               make_profile(options.profile, sequence, options.gop_frames, header.network_views()));
   MVINR_TRY(validate(header));  // the base views
   const ModelConfig& config = header.model;
   MVINR_ASSIGN(const at::Device device, find_device(options.device));

@@ -13,8 +13,10 @@
 namespace mvinr {
 namespace {
 
-constexpr double kGridStep = 0.2;      // first quantisation step of a grid
-constexpr double kGridInit = 0.3;      // grids start in U(-kGridInit, kGridInit)
+constexpr double kGridStep = 0.2;  // first quantisation step of a grid
+constexpr double kGridInit = 0.3;  // grids start in U(-kGridInit, kGridInit)
+constexpr double kGuardFrom = 8;   // of the residual stream's range of 32
+constexpr double kGuard = 1e-4;
 constexpr int kFirstWeightLevels = 8;  // first step = max |w| / this
 
 using at::indexing::Slice;
@@ -130,15 +132,17 @@ at::Tensor neighbourhoods(const at::Tensor& x) {
   return columns.transpose(1, 2).reshape({x.size(0), x.size(1), x.size(2), -1});
 }
 
-/// A place where the passes can be stopped: here on the way forward, and when the gradient comes
-/// back.
-void stopping_point(const at::Tensor& x, const std::stop_token& stop) {
-  if (!stop.stop_possible()) return;
+/// The residual stream between two blocks. A place where the passes can be stopped: here on the way
+/// forward, and when the gradient comes back. And a guard of the stream's range: the LayerNorm
+/// behind it makes its scale free, so that it would grow until the decoder's int16 clamps it. The
+/// gradient is that of kGuard / 2 times the mean square of the values beyond kGuardFrom.
+void between_blocks(const at::Tensor& x, const std::stop_token& stop) {
   if (stop.stop_requested()) throw Cancelled();
-  if (x.requires_grad())
-    x.register_hook([stop](const at::Tensor&) -> void {
-      if (stop.stop_requested()) throw Cancelled();
-    });
+  if (!x.requires_grad()) return;
+  x.register_hook([stop, values = x.detach()](const at::Tensor& gradient) -> at::Tensor {
+    if (stop.stop_requested()) throw Cancelled();
+    return gradient + at::hardshrink(values, kGuardFrom) * (kGuard / double(values.numel()));
+  });
 }
 
 /// The gates of hybrid mode: clamp(mask + v, 0, 1). The gradient is straight-through, but does not
@@ -277,7 +281,7 @@ at::Tensor forward(const Network& net, const Values& values, const Precision& pr
                                .depthwise = dw.mantissa,
                                .first = w1.mantissa,
                                .second = w2.mantissa});
-      stopping_point(x, stop);
+      between_blocks(x, stop);
     }
   }
   const Weight w = tensors.weight("head");

@@ -113,7 +113,8 @@ Targets PictureStore::targets(int frame, const std::vector<int64_t>& views,
     std::vector<at::Tensor> parts;
     for (int64_t v : views)
       parts.push_back(
-          pictures_[size_t(c)][size_t(views_[size_t(v)])][size_t(frame)].data.to(device).to(at::kFloat));
+          pictures_[size_t(c)][size_t(views_[size_t(v)])][size_t(frame)].data.to(device).to(
+              at::kFloat));
     at::Tensor t = at::stack(parts).mul_(1.0 / double(1 << bits));
     return ph == h && pw == w ? t : at::constant_pad_nd(t, {0, 0, 0, w - pw, 0, h - ph});
   };

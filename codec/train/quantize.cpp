@@ -97,8 +97,9 @@ struct FastFakeQuantise : Function<FastFakeQuantise> {
     for (int64_t i = 0; i < layout.groups; ++i) {
       const int64_t k = i % layout.steps, at = i * layout.inner;
       const float step = step_of(logs[k]);
-      sums[k] += quantise_gradient_run(from + at, gradient + at, layout.inner, step, limit, to + at) *
-                 step * float(M_LN2);
+      sums[k] +=
+          quantise_gradient_run(from + at, gradient + at, layout.inner, step, limit, to + at) *
+          step * float(M_LN2);
     }
     return {gw, gs, at::Tensor()};
   }

@@ -23,8 +23,8 @@ double seconds_since(Clock::time_point start) {
 
 // Shares of the training (docs/training.md, "Phases").
 constexpr double kFloatShare = 0.04;  // no quantisation, no rate
-constexpr double kNoiseShare = 0.75;  // up to here: noise on grids, rounded weights, rate
-constexpr double kActivationsFrom = 0.4;
+constexpr double kNoiseShare =
+    0.75;  // up to here: noise on grids, all else as the decoder has it, rate
 constexpr double kPruneAt = 0.45;  // magnitude pruning, fine-tuned by the rest
 constexpr double kWarmUpShare = 0.03;
 constexpr double kRate = 1.2e-2;  // Adam's learning rate for weights, cosine to kLastRate
@@ -43,8 +43,7 @@ double learning_rate(double progress) {
 
 Precision precision_at(double progress) {
   if (progress < kFloatShare) return {};
-  if (progress < kNoiseShare)
-    return {.weights = true, .grids_noise = true, .activations = progress >= kActivationsFrom};
+  if (progress < kNoiseShare) return {.weights = true, .grids_noise = true, .activations = true};
   return {.weights = true, .grids_hard = true, .activations = true};
 }
 

@@ -60,9 +60,10 @@ Status verify(Bytes access_unit, const PictureStore& pictures, const BaseStore& 
     writable.push_back(depth[v].writable());
   }
   for (size_t v = 0; v < views.size(); ++v)
-    jobs.push_back({.view = int(v),
-                    .texture = &writable[2 * v],
-                    .depth = views[v].depth == SampleFormat::none ? nullptr : &writable[2 * v + 1]});
+    jobs.push_back(
+        {.view = int(v),
+         .texture = &writable[2 * v],
+         .depth = views[v].depth == SampleFormat::none ? nullptr : &writable[2 * v + 1]});
   std::vector<SquaredErrors> texture_errors(views.size()), depth_errors(views.size());
   for (int t = 0; t < gop.frames; ++t) {
     for (RenderJob& job : jobs) job.frame = t;

@@ -93,7 +93,7 @@ inline void block_output_gradient(const Block& b, int64_t pixel, int count, floa
     for (int i = 0; i < count; ++i) {
       const int64_t at = (pixel + i) * b.outputs;
       Vec g = load_row(b.dy + at, c, b.outputs);
-      if (Q) g = keep(unclamped10(load_row(b.y + at, c, b.outputs)), g);
+      if (Q) g = pulled_back10(load_row(b.y + at, c, b.outputs), g);
       store(out + i * op + c, g);
       sum += g;
     }
@@ -173,7 +173,7 @@ inline void block_input_gradient(const Block& b, const float* dd, float* dx, int
           Vec v = load(s.input + i * cp + c);
           if (b.residual) {
             const Vec g = load_row(b.dy + at, c, b.channels);
-            v += b.quantise ? keep(unclamped10(load_row(b.y + at, c, b.channels)), g) : g;
+            v += b.quantise ? pulled_back10(load_row(b.y + at, c, b.channels), g) : g;
           }
           store_row(dx + at, c, b.channels, v);
         }

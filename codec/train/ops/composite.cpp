@@ -15,19 +15,26 @@ using torch::Tensor;
 constexpr double kPlaneMin = -32.0;  // int16 in Q10
 constexpr double kPlaneMax = 32767.0 / 1024.0;
 
-/// Value `quantised`, gradient of `value` times `mask` (which broadcasts; an undefined tensor
-/// cannot pass through a Function).
+/// Value `quantised`, gradient of `value`, but where a clamp was at work (side 1: at its upper
+/// limit, -1: at its lower; 0: not at all) only what leads back into the range. `side` broadcasts
+/// (an undefined tensor cannot pass through a Function).
 struct StraightThrough : public torch::autograd::Function<StraightThrough> {
   static Tensor forward(torch::autograd::AutogradContext* ctx, const Tensor& value,
-                        const Tensor& quantised, const Tensor& mask) {
-    ctx->save_for_backward({mask});
+                        const Tensor& quantised, const Tensor& side) {
+    ctx->save_for_backward({side});
     return quantised.clone();
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
                                                  torch::autograd::variable_list grads) {
-    return {grads[0] * ctx->get_saved_variables()[0], Tensor(), Tensor()};
+    const Tensor side = ctx->get_saved_variables()[0];
+    return {grads[0].masked_fill(grads[0] * side < 0, 0), Tensor(), Tensor()};
   }
 };
+
+/// Where `v` is clamped: see StraightThrough.
+Tensor side_of(const Tensor& v, double low, double high) {
+  return (v > high).to(v.scalar_type()) - (v < low).to(v.scalar_type());
+}
 
 /// (clamp(round(value * scale) + offset, low, high) - offset) / scale; the clamp's gradient is 1
 /// where the rounded value lies in its range.
@@ -36,12 +43,12 @@ Tensor fake_quantise(const Tensor& value, double scale, double low, double high,
   const Tensor v = value.detach();
   const Tensor rounded = at::floor(v * scale + 0.5) + offset;
   const Tensor quantised = (rounded.clamp(low, high) - offset) / scale;
-  return StraightThrough::apply(value, quantised, (rounded >= low) & (rounded <= high));
+  return StraightThrough::apply(value, quantised, side_of(rounded, low, high));
 }
 
 Tensor round10(const Tensor& value) {
   return StraightThrough::apply(value, at::floor(value.detach() * 1024.0 + 0.5) / 1024.0,
-                                at::ones({}, value.options()));
+                                at::zeros({}, value.options()));
 }
 
 /// The sums of `layer` with weight `w`, as the decoder requantises them (docs/bitstream.md 5.2).
@@ -54,12 +61,12 @@ Tensor requantised(const Tensor& w, const Tensor& mantissa, Quantise q, const La
   const Tensor sum = layer(w / m.view({-1, 1}));
   const Tensor plane = at::floor(sum.detach() * 1024.0 + 0.5).clamp(-32768.0, 32767.0);
   return StraightThrough::apply(sum * m, at::floor(plane * m + 0.5) / 1024.0,
-                                at::ones({}, sum.options()));
+                                at::zeros({}, sum.options()));
 }
 
 Tensor clamp10(const Tensor& value) {
   const Tensor clamped = value.detach().clamp(kPlaneMin, kPlaneMax);
-  return StraightThrough::apply(value, clamped, (clamped > kPlaneMin) & (clamped < kPlaneMax));
+  return StraightThrough::apply(value, clamped, side_of(value.detach(), kPlaneMin, kPlaneMax));
 }
 
 /// value + bias; the decoder keeps biases in Q10.
@@ -124,7 +131,7 @@ Tensor squared_error(const Tensor& outputs, const Tensor& target, int bits) {
   const double full = static_cast<double>(int64_t{1} << bits);
   const Tensor samples = outputs * full;
   const Tensor limited = StraightThrough::apply(samples, samples.detach().clamp(0.0, full - 1.0),
-                                                at::ones({}, samples.options()));
+                                                at::zeros({}, samples.options()));
   const Tensor integers = target.to(torch::kInt32).bitwise_and(0xFFFF).to(torch::kFloat32);
   return ((limited - integers) / (full - 1.0)).square().sum({1, 2});
 }

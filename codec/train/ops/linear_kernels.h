@@ -43,7 +43,7 @@ inline void linear_backward(const Linear& l, float* dx, float* dadd, float* dw, 
       for (int i = 0; i < count; ++i) {
         const int64_t at = (p + i) * l.outputs;
         Vec v = load_row(l.dy + at, c, l.outputs);
-        if (l.quantise) v = keep(unclamped10(load_row(l.y + at, c, l.outputs)), v);
+        if (l.quantise) v = pulled_back10(load_row(l.y + at, c, l.outputs), v);
         sum += v;
         store(g + i * op + c, v);
         if (dadd) store_row(dadd + at, c, l.outputs, v);
@@ -104,7 +104,7 @@ inline void norm_backward(const Norm& n, float* dx, int64_t begin, int64_t end, 
     if (n.fraction_bits == 5) mask_clamped_input(scratch, grad, kLanes * cp);
     if (n.fraction_bits == 10)
       for (int i = 0; i < kLanes * cp; i += kLanes)
-        store(grad + i, keep(unclamped10(round10(load(scratch + i))), load(grad + i)));
+        store(grad + i, pulled_back10(round10(load(scratch + i)), load(grad + i)));
     normalise_backward(scratch, inv, grad, kLanes, n.channels, cp);
     for (int i = 0; i < count; ++i)
       for (int c = 0; c < n.channels; c += kLanes)

@@ -148,11 +148,11 @@ inline void quantise_input(const float* from, float* to, int count) {
     store(to + i, clamp(scaled_round(load(from + i), kInputScale), -128.0f, 127.0f));
 }
 
-/// grad = 0 where quantise_input clamped.
+/// Where quantise_input clamped, only gradients that lead back into the range (see pulled_back).
 inline void mask_clamped_input(const float* from, float* grad, int count) {
   for (int i = 0; i < count; i += kLanes) {
     const Vec r = scaled_round(load(from + i), kInputScale);
-    store(grad + i, keep((r >= -128.0f) & (r <= 127.0f), load(grad + i)));
+    store(grad + i, pulled_back(r, splat(-128.5f), splat(127.5f), load(grad + i)));
   }
 }
 

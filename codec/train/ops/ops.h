@@ -19,7 +19,8 @@ namespace mvinr::ops {
 
 /// Simulation of the decoder's integers (docs/bitstream.md 5.4, 5.5) inside an operation. Values
 /// are in real units (Q10 plane value / 1024); round(v) = floor(v + 0.5). All gradients are
-/// straight-through: 1 strictly inside a clamp's range, 0 outside, 1 for rounding alone.
+/// straight-through: 1 for rounding and inside a clamp's range; at its limits only what leads back
+/// into the range.
 struct Quantise {
   bool activations = false;  // round and clamp activations where the decoder does
   bool noise = false;  // the noise phase: activations stay plain floats, whatever the above says

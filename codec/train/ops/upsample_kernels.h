@@ -78,7 +78,7 @@ inline void upsample_backward_as(const Upsample& u, float* dx, float* dtile, int
         for (int x = 0; x < width; ++x)
           for (int c = 0; c < n; c += kLanes) {
             Vec g = load_row(u.dy + at + x * n, c, n);
-            if (Q) g = keep(unclamped10(load_row(u.y + at + x * n, c, n)), g);
+            if (Q) g = pulled_back10(load_row(u.y + at + x * n, c, n), g);
             float* sum = vertical + x * cp + c;
             store(sum, load(sum) + g * weight);
             if (!tile) continue;

@@ -119,7 +119,15 @@ inline Vec requantise(Vec sum, Vec mantissa) {
   return floor_of(plane * mantissa + 0.5f) * (1.0f / 1024.0f);
 }
 /// All ones where the plane value y was not clamped.
-inline IntVec unclamped10(Vec y) { return (y > kPlaneMin) & (y < kPlaneMax); }
+/// The gradient g behind a clamp whose result is y: where y is at a limit, only what leads back
+/// into the range. With none at all, a value that has once left it never comes back, and long
+/// trainings lose one unit after another.
+inline Vec pulled_back(Vec y, Vec low, Vec high, Vec g) {
+  return keep(((y > low) | (g < 0.0f)) & ((y < high) | (g > 0.0f)), g);
+}
+inline Vec pulled_back10(Vec y, Vec g) {
+  return pulled_back(y, splat(kPlaneMin), splat(kPlaneMax), g);
+}
 
 /// Scratch memory, handed out in pieces; counts only if there is none.
 struct Arena {
