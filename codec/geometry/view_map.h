@@ -20,7 +20,8 @@ struct PlacedCamera {
 /// 0 means "nothing there"; surfaces nearer than near / 4 are moved there.
 inline constexpr int kInverseBits = 26;
 inline constexpr int32_t kMaxInverse = (1 << 28) - 1;
-/// Positions in a picture: Q8, the upper left corner is (0, 0), the first pixel's centre (128, 128).
+/// Positions in a picture: Q8, the upper left corner is (0, 0), the first pixel's centre (128,
+/// 128).
 inline constexpr int kPositionBits = 8;
 
 /// Depth samples <-> inverse depths of one camera.
