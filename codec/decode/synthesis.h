@@ -6,8 +6,8 @@
 #include <stop_token>
 #include <vector>
 
-#include "base/thread_pool.h"
 #include "base/memory.h"
+#include "base/thread_pool.h"
 #include "decode/pack.h"
 #include "format/coded_model.h"
 #include "kernels/kernels.h"

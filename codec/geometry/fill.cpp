@@ -18,10 +18,10 @@ struct Layer {
   }
 };
 
-// Fills a hole [begin, end) that has pixels on both sides, in row `y`, from the side that is farther
-// away; the pixel next to the hole counts only if the one behind it is not farther still (it may
-// have a share of the foreground). Half of each value comes from the pixel above, if that lies on
-// the same surface: streaks become softer.
+// Fills a hole [begin, end) that has pixels on both sides, in row `y`, from the side that is
+// farther away; the pixel next to the hole counts only if the one behind it is not farther still
+// (it may have a share of the foreground). Half of each value comes from the pixel above, if that
+// lies on the same surface: streaks become softer.
 void fill_hole(const Layer& layer, int y, int begin, int end, int32_t edge) {
   const ptrdiff_t start = ptrdiff_t{y} * layer.width;
   const int32_t* row = layer.depth + start;
@@ -104,13 +104,12 @@ void fill_outer_holes(const Layer& layer, int32_t* below, int32_t* above) {
 }  // namespace
 
 void fill_holes(int width, int height, int32_t edge, WarpMemory& memory) {
-  const Layer layers[2] = {
-      {memory.depth.data(), {memory.luma.data(), nullptr}, 1, width, height},
-      {memory.chroma_depth.data(),
-       {memory.chroma[0].data(), memory.chroma[1].data()},
-       2,
-       (width + 1) / 2,
-       (height + 1) / 2}};
+  const Layer layers[2] = {{memory.depth.data(), {memory.luma.data(), nullptr}, 1, width, height},
+                           {memory.chroma_depth.data(),
+                            {memory.chroma[0].data(), memory.chroma[1].data()},
+                            2,
+                            (width + 1) / 2,
+                            (height + 1) / 2}};
   for (const Layer& layer : layers)
     if (fill_inner_holes(layer, edge))
       fill_outer_holes(layer, memory.nearest.data(), memory.rows.data());

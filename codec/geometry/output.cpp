@@ -62,7 +62,9 @@ void write_planes(const PlacedCamera& target, const DepthScale& scale, const War
   const int width = target.width, height = target.height, half = (width + 1) / 2;
   const ptrdiff_t stride = scratch_stride(width);
   for_each(pool, out.height, [&](int j, int worker) {
-    const auto to = [&](int plane) { return out.data + plane * out.plane + ptrdiff_t{j} * out.width; };
+    const auto to = [&](int plane) {
+      return out.data + plane * out.plane + ptrdiff_t{j} * out.width;
+    };
     for (int r = 0; r < 2; ++r) {
       const int y = std::min(2 * j + r, height - 1);
       const ptrdiff_t start = ptrdiff_t{y} * width;

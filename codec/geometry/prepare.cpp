@@ -29,12 +29,11 @@ void add_top_and_bottom(const Area<T>& area) {
 Base prepare_base(const ViewMap& map, const Picture* texture, const Picture& depth,
                   WarpMemory& memory, ThreadPool* pool) {
   const int width = map.base_width, height = map.base_height;
-  Base base{.map = &map,
-            .inverse = bordered(memory.inverse, width, height)};
+  Base base{.map = &map, .inverse = bordered(memory.inverse, width, height)};
   const int bytes = bytes_per_sample(depth.format);
   for_each(pool, height, [&](int y, int) {
-    inverse_of_row(map.base_depth, (1 << bit_depth(depth.format)) - 1, depth.data[0] + y * depth.stride[0], bytes, width,
-                   base.inverse.row(y));
+    inverse_of_row(map.base_depth, (1 << bit_depth(depth.format)) - 1,
+                   depth.data[0] + y * depth.stride[0], bytes, width, base.inverse.row(y));
     add_side_borders(base.inverse, y);
   });
   add_top_and_bottom(base.inverse);

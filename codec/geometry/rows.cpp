@@ -1,5 +1,5 @@
-// The loops over rows of warping. Quotients of integers are computed in binary64: for |a| < 2^52 and
-// b > 0 the floor of the rounded quotient a / b is the floor of the exact one, because an exact
+// The loops over rows of warping. Quotients of integers are computed in binary64: for |a| < 2^52
+// and b > 0 the floor of the rounded quotient a / b is the floor of the exact one, because an exact
 // quotient that is no integer is at least 1 / b away from the next integer, more than the rounding.
 #include <algorithm>
 
@@ -32,7 +32,8 @@ inline __attribute__((always_inline)) void inverse_loop(double offset, double st
   }
 }
 
-MVINR_CLONES void inverse8(double offset, double step, int most, const uint8_t* in, int count, int32_t* out) {
+MVINR_CLONES void inverse8(double offset, double step, int most, const uint8_t* in, int count,
+                           int32_t* out) {
   inverse_loop(offset, step, most, in, count, out);
 }
 MVINR_CLONES void inverse16(double offset, double step, int most, const uint16_t* in, int count,
@@ -50,7 +51,8 @@ MVINR_CLONES void texture16(const uint16_t* in, int shift, int count, int16_t* o
 
 }  // namespace
 
-void inverse_of_row(const DepthScale& s, int most, const void* samples, int bytes, int count, int32_t* out) {
+void inverse_of_row(const DepthScale& s, int most, const void* samples, int bytes, int count,
+                    int32_t* out) {
   const double offset = static_cast<double>(s.offset), step = static_cast<double>(s.step);
   if (bytes == 1) {
     inverse8(offset, step, most, static_cast<const uint8_t*>(samples), count, out);
@@ -74,6 +76,7 @@ RowProjection project_along(const Projection& p, int y) {
     row.a[i] = static_cast<double>(p.a[i][0]);
     row.b[i] = static_cast<double>(p.b[i]);
   }
+  row.one = 1;
   row.g = static_cast<double>(p.g);
   row.scale = 1.0 / static_cast<double>(int64_t{1} << p.shift);
   return row;
@@ -82,19 +85,23 @@ RowProjection project_along(const Projection& p, int y) {
 MVINR_CLONES void project_row(const RowProjection& row, const int32_t* inverse, int count,
                               const Projected& out) {
   const RowProjection r = row;
-  int32_t *to_x = out.x, *to_y = out.y, *to_inverse = out.inverse;
+  int32_t* __restrict to_x = out.x, * __restrict to_y = out.y, * __restrict to_inverse = out.inverse;
   for (int x = 0; x < count; ++x) {
     const double column = x, depth = inverse[x];
     const double hx = r.h[0] + r.a[0] * column + r.b[0] * depth;
     const double hy = r.h[1] + r.a[1] * column + r.b[1] * depth;
     const double hz = r.h[2] + r.a[2] * column + r.b[2] * depth;
     const int32_t divisor = floor_of(hz * r.scale);
-    const bool seen = divisor > 0 && inverse[x] > 0;
-    const double by = seen ? hz : 1.0, ratio_by = seen ? divisor : 1.0;
-    to_x[x] = floor_of(clamped(hx * 256.0 / by, -kFarAway, kFarAway));
-    to_y[x] = floor_of(clamped(hy * 256.0 / by, -kFarAway, kFarAway));
-    const int32_t moved = static_cast<int32_t>(clamped(depth * r.g / ratio_by, 1, kMaxInverse));
-    to_inverse[x] = seen ? moved : 0;
+    const double by = hz > r.one ? hz : r.one, ratio_by = divisor > r.one ? divisor : r.one;
+    // The dividends are clamped, not the quotients, and `one` is a variable: where constants meet
+    // divisions and conversions, the compiler makes branches. The products are exact.
+    const double most = kFarAway * by;
+    to_x[x] = floor_of(clamped(hx * 256.0, -most, most) / by);
+    to_y[x] = floor_of(clamped(hy * 256.0, -most, most) / by);
+    const int32_t moved =
+        static_cast<int32_t>(clamped(depth * r.g, ratio_by, kMaxInverse * ratio_by) / ratio_by);
+    // All bits of the sign: 0 if both are positive.
+    to_inverse[x] = moved & ~((divisor - 1) >> 31) & ~((inverse[x] - 1) >> 31);
   }
 }
 

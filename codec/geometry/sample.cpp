@@ -2,6 +2,7 @@
 // joins what other bases show.
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "base/clones.h"
 #include "geometry/warp_parts.h"
@@ -13,20 +14,24 @@ constexpr int32_t kLeastShare = 64;  // of 65536
 
 inline __attribute__((always_inline)) int32_t magnitude(int32_t v) { return v < 0 ? -v : v; }
 
+inline __attribute__((always_inline)) int32_t between(int32_t v, int32_t low, int32_t high) {
+  v = v < low ? low : v;
+  return v > high ? high : v;
+}
+
 // Weighs the four base pixels around each position by bilinear weights, but only those that lie on
 // the surface which was projected there: their mean inverse depth, and their share of the weights
 // (Q10). Both are 0 where there is no such pixel. No branches, so that the loop becomes vectors.
 MVINR_CLONES void find_surface(const Area<int32_t>& base, int32_t edge, const Projected& at,
-                               int count, int32_t* surface, int32_t* share) {
+                               int count, int32_t* __restrict surface, int32_t* __restrict share) {
   const int32_t *plane = base.origin, *at_x = at.x, *at_y = at.y, *at_inverse = at.inverse;
   const int32_t width = base.width, height = base.height, stride = int32_t(base.stride);
   for (int x = 0; x < count; ++x) {
     const int32_t expected = at_inverse[x];
     const int32_t px = at_x[x] - 128, py = at_y[x] - 128;
     const int32_t ix = px >> 8, iy = py >> 8, fx = px & 255, fy = py & 255;
-    const bool inside =
-        (expected > 0) & (ix >= -1) & (iy >= -1) & (ix < width) & (iy < height);
-    const int32_t offset = inside ? iy * stride + ix : 0;
+    const bool inside = (expected > 0) & (ix >= -1) & (iy >= -1) & (ix < width) & (iy < height);
+    const int32_t offset = between(iy, -1, height - 1) * stride + between(ix, -1, width - 1);
     const int32_t a = plane[offset], b = plane[offset + 1];
     const int32_t c = plane[offset + stride], d = plane[offset + stride + 1];
     const int32_t wa = magnitude(a - expected) <= edge ? (256 - fx) * (256 - fy) : 0;
@@ -43,10 +48,10 @@ MVINR_CLONES void find_surface(const Area<int32_t>& base, int32_t edge, const Pr
 }
 
 // Cubic convolution (Keys, 1981, equation 15: a = -1/2) at sixteenths, Q7; each row's sum is 128.
-constexpr std::array<std::array<int16_t, 4>, 16> make_filter() {
-  std::array<std::array<int16_t, 4>, 16> filter{};
+constexpr std::array<std::array<int32_t, 4>, 16> make_filter() {
+  std::array<std::array<int32_t, 4>, 16> filter{};
   const auto round = [](int numerator) {  // of 1/8192 to Q7
-    return static_cast<int16_t>((numerator + 32 + (1 << 20)) / 64 - (1 << 14));
+    return (numerator + 32 + (1 << 20)) / 64 - (1 << 14);
   };
   for (int t = 0; t < 16; ++t) {
     const int s = 16 - t;
@@ -54,29 +59,31 @@ constexpr std::array<std::array<int16_t, 4>, 16> make_filter() {
     filter[t][0] = round(-t * t * t + 32 * t * t - 256 * t);
     filter[t][3] = round(-s * s * s + 32 * s * s - 256 * s);
     filter[t][1] = round(3 * t * t * t - 80 * t * t + 8192);
-    filter[t][2] = static_cast<int16_t>(128 - filter[t][0] - filter[t][1] - filter[t][3]);
+    filter[t][2] = 128 - filter[t][0] - filter[t][1] - filter[t][3];
   }
   return filter;
 }
-constexpr auto kFilter = make_filter();
+alignas(16) constexpr auto kFilter = make_filter();
+
+using Half4 [[gnu::vector_size(8)]] = int16_t;
+using Word4 [[gnu::vector_size(16)]] = int32_t;
 
 inline __attribute__((always_inline)) int32_t interpolate(const int16_t* origin, ptrdiff_t stride,
                                                           int32_t px, int32_t py) {
   const int32_t sx = (px - 120) >> 4, sy = (py - 120) >> 4;  // 1/16, from the first pixel's centre
   const int16_t* from = origin + ((sy >> 4) - 1) * stride + (sx >> 4) - 1;
-  const int16_t *across = kFilter[sx & 15].data(), *along = kFilter[sy & 15].data();
-  int32_t column[4] = {};
-  for (int y = 0; y < 4; ++y)
-    for (int x = 0; x < 4; ++x) column[x] += along[y] * from[y * stride + x];
-  int32_t sum = 8192;
-  for (int x = 0; x < 4; ++x) sum += across[x] * column[x];
+  const std::array<int32_t, 4>& along = kFilter[sy & 15];
+  Word4 across, column = {};
+  std::memcpy(&across, kFilter[sx & 15].data(), sizeof across);
+  for (int y = 0; y < 4; ++y) {
+    Half4 samples;
+    std::memcpy(&samples, from + y * stride, sizeof samples);
+    column += along[y] * __builtin_convertvector(samples, Word4);
+  }
+  const Word4 product = column * across;
+  int32_t sum = product[0] + product[1] + product[2] + product[3] + 8192;
   sum >>= 14;
   return sum < 0 ? 0 : sum > 1023 ? 1023 : sum;
-}
-
-inline __attribute__((always_inline)) int32_t within(int32_t p, int size) {
-  const int32_t most = (size + 1) * 256;
-  return p < -256 ? -256 : p > most ? most : p;
 }
 
 // Samples the positions whose share is not 0; positions are Q8 of a picture of width x height, and
@@ -88,8 +95,8 @@ MVINR_CLONES void sample_row(const Area<int16_t>& plane, int width, int height, 
   const ptrdiff_t stride = plane.stride;
   for (int x = 0; x < count; ++x)
     if (share[x] != 0)
-      out[x] = interpolate(origin, stride, within(at_x[x], width) >> half,
-                           within(at_y[x], height) >> half);
+      out[x] = interpolate(origin, stride, between(at_x[x], -256, (width + 1) * 256) >> half,
+                           between(at_y[x], -256, (height + 1) * 256) >> half);
 }
 
 /// One row of what the bases so far have given.
@@ -119,8 +126,7 @@ void merge_row(const Merged<kPlanes>& to, const int32_t* inverse, const int32_t*
     to.depth[x] = int32_t((int64_t{depth} * old + int64_t{inverse[x]} * weight) / both);
     to.weight[x] = both;
     for (int p = 0; p < kPlanes; ++p)
-      to.value[p][x] =
-          int16_t((to.value[p][x] * old + value[p][x] * weight + both / 2) / both);
+      to.value[p][x] = int16_t((to.value[p][x] * old + value[p][x] * weight + both / 2) / both);
     if (mask != nullptr) mask[x] = int16_t(std::max<int32_t>(mask[x], share[x]));
   }
 }
@@ -173,10 +179,10 @@ void sample_base(const Base& base, const Blend& blend, WarpMemory& memory, Threa
       find_surface(base.inverse, map.base_edge, row.at, width, surface, row.share);
       unproject_row(along, nearest, surface, width, row.inverse);
       project_row(along, row.inverse, width, row.at);
-      sample_row(base.texture[0], map.base_width, map.base_height, 0, row.at.x, row.at.y,
-                 row.share, width, value);
-      const Merged<1> to{memory.depth.data() + start, memory.weight.data() + start,
-                         {memory.luma.data() + start}};
+      sample_row(base.texture[0], map.base_width, map.base_height, 0, row.at.x, row.at.y, row.share,
+                 width, value);
+      const Merged<1> to{
+          memory.depth.data() + start, memory.weight.data() + start, {memory.luma.data() + start}};
       merge_row<1>(to, row.inverse, row.share, {value}, blend.weight, blend.tolerance, width,
                    memory.mask.data() + start);
     }
@@ -187,7 +193,8 @@ void sample_base(const Base& base, const Blend& blend, WarpMemory& memory, Threa
       sample_row(base.texture[p + 1], map.base_width, map.base_height, 1, chroma.at.x, chroma.at.y,
                  chroma.share, half, line(p));
     const ptrdiff_t start = ptrdiff_t{pair} * half;
-    const Merged<2> to{memory.chroma_depth.data() + start, memory.chroma_weight.data() + start,
+    const Merged<2> to{memory.chroma_depth.data() + start,
+                       memory.chroma_weight.data() + start,
                        {memory.chroma[0].data() + start, memory.chroma[1].data() + start}};
     merge_row<2>(to, chroma.inverse, chroma.share, {line(0), line(1)}, blend.weight,
                  blend.tolerance, half, nullptr);

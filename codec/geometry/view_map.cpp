@@ -1,6 +1,6 @@
-// Binary64 with + - * / and square root only, in the order written (no fused operations: the project
-// compiles with -ffp-contract=off), so that every machine gets the same integers. frexp, ldexp,
-// floor and fmod are exact.
+// Binary64 with + - * / and square root only, in the order written (no fused operations: the
+// project compiles with -ffp-contract=off), so that every machine gets the same integers. frexp,
+// ldexp, floor and fmod are exact.
 #include "geometry/view_map.h"
 
 #include <algorithm>
@@ -139,8 +139,8 @@ Result<Projection> integer_projection(const RealProjection& real, const PlacedCa
   return p;
 }
 
-// The step of the source's inverse depth that moves the point in the middle of the picture, half-way
-// between near and far, by one target pixel; at least 3/2 steps of the depth samples.
+// The step of the source's inverse depth that moves the point in the middle of the picture,
+// half-way between near and far, by one target pixel; at least 3/2 steps of the depth samples.
 int32_t edge_of(const RealProjection& p, const PlacedCamera& source) {
   const double near_far =
       static_cast<double>(source.camera.depth_range[0]) / source.camera.depth_range[1];

@@ -20,7 +20,8 @@ struct PlacedCamera {
 /// 0 means "nothing there"; surfaces nearer than near / 4 are moved there.
 inline constexpr int kInverseBits = 26;
 inline constexpr int32_t kMaxInverse = (1 << 28) - 1;
-/// Positions in a picture: Q8, the upper left corner is (0, 0), the first pixel's centre (128, 128).
+/// Positions in a picture: Q8, the upper left corner is (0, 0), the first pixel's centre (128,
+/// 128).
 inline constexpr int kPositionBits = 8;
 
 /// Depth samples <-> inverse depths of one camera.
@@ -33,7 +34,7 @@ struct DepthScale {
 
 /// Source pixel (x, y) and inverse depth i -> target. With h = a[.][0] x + a[.][1] y + a[.][2] +
 /// b[.] i, exact and below 2^45: position = floor(256 h[0] / h[2]), floor(256 h[1] / h[2]);
-/// inverse depth = floor(i * g / (h[2] >> shift)), where g and the divisor are at most 2^24.
+/// inverse depth = floor(i * g / (h[2] >> shift)), where g is at most 2^24.
 struct Projection {
   int64_t a[3][3] = {};
   int64_t b[3] = {};

@@ -25,10 +25,9 @@ Status reserve(const ViewMap& map, bool whole, WarpMemory& m, ThreadPool* pool) 
   const size_t target = area(map.target_width, map.target_height);
   const size_t chroma = area((map.target_width + 1) / 2, (map.target_height + 1) / 2);
   const size_t workers = pool == nullptr ? 1 : size_t(pool->workers());
-  bool fits = grow(m.inverse, with_border(w, h)) &&
-              grow(m.nearest, target) &&
-              grow(m.rows, workers * kScratchRows *
-                               size_t(scratch_stride(std::max(w, map.target_width))));
+  bool fits =
+      grow(m.inverse, with_border(w, h)) && grow(m.nearest, target) &&
+      grow(m.rows, workers * kScratchRows * size_t(scratch_stride(std::max(w, map.target_width))));
   if (whole) {
     for (int p = 0; p < 3; ++p)
       fits = fits && grow(m.texture[p], with_border(plane_size(w, p), plane_size(h, p)));

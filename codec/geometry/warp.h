@@ -38,11 +38,11 @@ struct WarpMemory {
   AlignedArray<int32_t> inverse;
   AlignedArray<int16_t> texture[3];  // Q10
   // Of the target.
-  AlignedArray<int32_t> nearest;                 // of the base at work: largest inverse depth
-  AlignedArray<int32_t> depth, chroma_depth;     // of what is in the planes; 0: nothing
-  AlignedArray<int32_t> weight, chroma_weight;   // of the bases that were blended
-  AlignedArray<int16_t> luma, mask, chroma[2];   // Q10
-  AlignedArray<int32_t> rows;                    // per worker
+  AlignedArray<int32_t> nearest;                // of the base at work: largest inverse depth
+  AlignedArray<int32_t> depth, chroma_depth;    // of what is in the planes; 0: nothing
+  AlignedArray<int32_t> weight, chroma_weight;  // of the bases that were blended
+  AlignedArray<int16_t> luma, mask, chroma[2];  // Q10
+  AlignedArray<int32_t> rows;                   // per worker
 };
 
 /// Predicts `target` from one or more bases. Errors: invalid_argument (no base, a picture or plane

@@ -39,7 +39,7 @@ struct Projected {
 
 /// A projection along one row of the source: exact integers in binary64 (all stay below 2^53).
 struct RowProjection {
-  double h[3], a[3], b[3], g, scale;
+  double h[3], a[3], b[3], g, scale, one;
 };
 RowProjection project_along(const Projection& p, int y);
 
