@@ -151,8 +151,9 @@ Result<CodedBase> BaseEncoder::encode(std::span<const Picture> frames, std::stop
   if (Status valid = check_pictures(frames, format_); !valid) return valid.error();
   Result<std::vector<std::byte>> payload = encode_payload(frames, stop);
   if (!payload) return payload.error();
+  // The pictures themselves are in memory already.
   Result<std::vector<OwnedPicture>> decoded =
-      BaseDecoder::decode(*payload, format_, int(frames.size()), stop);
+      BaseDecoder::decode(*payload, format_, int(frames.size()), stop, {.max_bytes = UINT64_MAX});
   if (decoded) return CodedBase{std::move(*payload), std::move(*decoded)};
   if (decoded.error().code != ErrorCode::corrupt) return decoded.error();
   return Error{ErrorCode::invalid_argument,

@@ -190,6 +190,15 @@ TEST_F(BaseDecoderErrors, AnotherNumberOfPicturesIsCorrupt) {
   EXPECT_EQ(decode_error(payload_, 257).code, ErrorCode::invalid_argument);
 }
 
+TEST_F(BaseDecoderErrors, MoreThanTheCallerAllowsIsRefusedBeforeDecoding) {
+  const uint64_t bytes = 64 * 48 * 3 / 2 * 6;
+  EXPECT_TRUE(BaseDecoder::decode(payload_, kFormat, 6, {}, {.max_bytes = bytes}));
+  EXPECT_EQ(BaseDecoder::decode(payload_, kFormat, 6, {}, {.max_bytes = bytes - 1}).error().code,
+            ErrorCode::limit_exceeded);
+  EXPECT_EQ(BaseDecoder::decode(payload_, {SampleFormat::yuv420_10, 8192, 8192}, 256).error().code,
+            ErrorCode::limit_exceeded);
+}
+
 TEST_F(BaseDecoderErrors, AnotherSizeIsCorruptAndNamed) {
   for (const gst::BaseFormat& format :
        {gst::BaseFormat{SampleFormat::yuv420_8, 66, 48}, {SampleFormat::yuv420_8, 64, 50}}) {
