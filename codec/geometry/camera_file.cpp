@@ -1,121 +1,16 @@
 // cameras.json as the MPEG immersive video (MIV) test software writes it.
 #include <cmath>
-#include <cstdio>
-#include <memory>
-#include <nlohmann/json.hpp>
 
-#include "base/try.h"
+#include "geometry/json_object.h"
+#include "geometry/poses.h"
 #include "mvinr/stream.h"
 
 namespace mvinr {
 namespace {
 
-using Json = nlohmann::json;
-
-constexpr size_t kMaxFileBytes = 16 << 20;
 constexpr size_t kMaxCameras = 1024;  // a file may describe more than are coded
 
-/// One object of the file, with its place for messages: "cameras.json, camera v0".
-class Object {
- public:
-  Object(const Json& json, std::string place) : json_(json), place_(std::move(place)) {}
-
-  Error error(const std::string& rest) const {
-    return {ErrorCode::invalid_argument, place_ + ": " + rest};
-  }
-  Error error(const char* field, const std::string& rest) const {
-    return error("field " + (field + (" " + rest)));
-  }
-
-  /// nullptr if the field is absent.
-  const Json* find(const char* field) const {
-    const auto it = json_.find(field);
-    return it != json_.end() ? &*it : nullptr;
-  }
-
-  Status text(const char* field, std::string& out, bool required) const {
-    const Json* value = find(field);
-    if (value == nullptr) return missing(field, required);
-    if (!value->is_string()) return wrong_type(field, "a string", *value);
-    out = *value->get_ptr<const std::string*>();
-    return ok();
-  }
-
-  Status number(const char* field, double& out, double low, double high) const {
-    const Json* value = find(field);
-    return value == nullptr ? ok() : element(field, *value, out, low, high);
-  }
-
-  Status integer(const char* field, int& out, int low, int high) const {
-    double value = out;
-    MVINR_TRY(number(field, value, low, high));
-    if (value != std::floor(value)) return error(field, "is not a whole number");
-    out = static_cast<int>(value);
-    return ok();
-  }
-
-  /// A required array of N numbers.
-  template <typename T, size_t N>
-  Status numbers(const char* field, std::array<T, N>& out, double low, double high) const {
-    const Json* value = find(field);
-    if (value == nullptr) return missing(field, true);
-    if (!value->is_array() || value->size() != N)
-      return wrong_type(field, "an array of " + std::to_string(N) + " numbers", *value);
-    for (size_t i = 0; i < N; ++i) {
-      double number = 0;
-      MVINR_TRY(element(field, (*value)[i], number, low, high));
-      out[i] = static_cast<T>(number);
-    }
-    return ok();
-  }
-
- private:
-  Status missing(const char* field, bool required) const {
-    if (!required) return ok();
-    return error(field, "is missing");
-  }
-  Status wrong_type(const char* field, const std::string& wanted, const Json& value) const {
-    return error(field, "must be " + wanted + ", not " +
-                            (value.is_array() ? "an array of " + std::to_string(value.size())
-                                              : std::string(value.type_name())));
-  }
-  Status element(const char* field, const Json& value, double& out, double low, double high) const {
-    if (!value.is_number()) return wrong_type(field, "a number", value);
-    const double number = value.get<double>();
-    if (!(number >= low && number <= high)) {
-      char text[96];
-      std::snprintf(text, sizeof text, "is %g, must be %g..%g", number, low, high);
-      return error(field, text);
-    }
-    out = number;
-    return ok();
-  }
-
-  const Json& json_;
-  std::string place_;
-};
-
-Result<std::string> read_file(const std::string& path) {
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-  const std::unique_ptr<std::FILE, Close> file(std::fopen(path.c_str(), "rb"));
-  if (file == nullptr)
-    return Error{ErrorCode::invalid_argument, "cannot open the camera file " + path};
-  std::string text;
-  char block[1 << 14];
-  while (const size_t got = std::fread(block, 1, sizeof block, file.get())) {
-    text.append(block, got);
-    if (text.size() > kMaxFileBytes)
-      return Error{ErrorCode::invalid_argument, path + ": a camera file has at most " +
-                                                    std::to_string(kMaxFileBytes) + " bytes"};
-  }
-  if (std::ferror(file.get()) != 0)
-    return Error{ErrorCode::invalid_argument, "cannot read the camera file " + path};
-  return text;
-}
-
-Result<CameraFileEntry> read_camera(const Object& object, std::string name) {
+Result<CameraFileEntry> read_camera(const JsonObject& object, std::string name) {
   CameraFileEntry entry{.name = std::move(name)};
   std::string text = "Perspective";
   MVINR_TRY(object.text("Projection", text, false));
@@ -147,15 +42,22 @@ Result<CameraFileEntry> read_camera(const Object& object, std::string name) {
   return entry;
 }
 
+// The field "Moving_cameras" of the file or of its object "Informative".
+Result<bool> has_moving_cameras(const JsonObject& file) {
+  const Json* value = file.find("Moving_cameras");
+  const Json* informative = file.find("Informative");
+  if (value == nullptr && informative != nullptr && informative->is_object())
+    value = JsonObject(*informative, "").find("Moving_cameras");
+  if (value == nullptr) return false;
+  if (!value->is_boolean()) return file.error("Moving_cameras", "must be true or false");
+  return value->get<bool>();
+}
+
 }  // namespace
 
 Result<CameraFile> read_camera_file(const std::string& path) {
-  MVINR_ASSIGN(const std::string text, read_file(path));
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded())
-    return Error{ErrorCode::invalid_argument, path + ": the file is not valid JSON"};
-  const Object file(json, path);
-  if (!json.is_object()) return file.error("the file must hold one JSON object");
+  MVINR_ASSIGN(const Json json, read_json_object(path, "camera file"));
+  const JsonObject file(json, path);
 
   CameraFile result;
   MVINR_TRY(file.text("Content_name", result.content_name, false));
@@ -169,13 +71,15 @@ Result<CameraFile> read_camera_file(const std::string& path) {
   for (size_t i = 0; i < cameras->size(); ++i) {
     const Json& json_camera = (*cameras)[i];
     const std::string place = path + ", camera " + std::to_string(i);
-    if (!json_camera.is_object()) return Object(json_camera, place).error("must be an object");
+    if (!json_camera.is_object()) return JsonObject(json_camera, place).error("must be an object");
     std::string name;
-    MVINR_TRY(Object(json_camera, place).text("Name", name, true));
+    MVINR_TRY(JsonObject(json_camera, place).text("Name", name, true));
     MVINR_ASSIGN(CameraFileEntry entry,
-                 read_camera(Object(json_camera, place + " (" + name + ")"), name));
+                 read_camera(JsonObject(json_camera, place + " (" + name + ")"), name));
     result.cameras.push_back(std::move(entry));
   }
+  MVINR_ASSIGN(const bool moving, has_moving_cameras(file));
+  if (moving) MVINR_TRY(read_poses(path, result));
   return result;
 }
 

@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 
 #include "mvinr/stream.h"
@@ -129,6 +131,92 @@ TEST_F(CameraFileTest, AMissingFileOrAFolderIsRefusedByName) {
     EXPECT_EQ(file.error().code, ErrorCode::invalid_argument);
     EXPECT_NE(file.error().message.find(path), std::string::npos) << file.error().message;
   }
+}
+
+// A folder with a cameras.json of two moving cameras, and a poses.json.
+class PosesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directory(folder_);
+    std::string text = kGood;
+    text.insert(text.find("\"cameras\""), "\"Informative\": {\"Moving_cameras\": true}, ");
+    std::ofstream(folder_ + "/cameras.json") << text;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  Result<CameraFile> read(const std::string& poses) {
+    std::ofstream(folder_ + "/poses.json") << poses;
+    return read_camera_file(folder_ + "/cameras.json");
+  }
+
+  // At frame 0 camera 0 stands as kGood says; computed from its angles in
+  // double precision: OpenCV axes, rows of camera-to-world.
+  static constexpr const char* kPoses = R"({"convention": "4x4 camera-to-world", "frames": [
+    [[0.823172945, -0.543838142, 0.163175911, 2],
+      [0.46984631, 0.813797681, 0.342020143, -3.25],
+      [-0.318795778, -0.204874129, 0.925416578, 1],
+      [0, 0, 0, 1], [[1, 0, 0, 7], [0, 1, 0, 8], [0, 0, 1, 9], [0, 0, 0, 1]]],
+    [[[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]],
+     [[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]]]]})";
+  const std::string folder_ = testing::TempDir() + "poses-" + std::to_string(getpid());
+};
+
+TEST_F(PosesTest, MovingCamerasHaveAPoseForEveryFrame) {
+  const auto file = read(kPoses);
+  ASSERT_TRUE(file) << file.error().message;
+  ASSERT_EQ(file->poses.size(), 2u);
+  ASSERT_EQ(file->poses[0].size(), 2u);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_NEAR(file->poses[0][0].position[i], file->cameras[0].camera.position[i], 1e-5);
+    EXPECT_NEAR(file->poses[0][0].rotation[i], file->cameras[0].camera.rotation[i], 1e-4);
+  }
+  EXPECT_EQ(file->poses[0][0].focal, file->cameras[0].camera.focal);
+  EXPECT_EQ(file->poses[1][0].position, (std::array<float, 3>{9, -7, -8}));
+  EXPECT_EQ(file->poses[1][0].depth_range, file->cameras[0].camera.depth_range);
+  EXPECT_EQ(file->poses[0][1].focal, file->cameras[1].camera.focal);
+  for (const float angle : file->poses[0][1].rotation) EXPECT_EQ(angle, 0);
+  EXPECT_NEAR(std::abs(file->poses[1][1].rotation[1]), 90, 1e-4) << "straight up or down";
+}
+
+TEST_F(PosesTest, CamerasThatStandStillHaveNoPoses) {
+  std::ofstream(folder_ + "/cameras.json") << kGood;
+  const auto file = read("no JSON");
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_TRUE(file->poses.empty());
+}
+
+TEST_F(PosesTest, EveryErrorNamesFileFrameViewAndField) {
+  const auto missing = read_camera_file(folder_ + "/cameras.json");
+  ASSERT_FALSE(missing);
+  EXPECT_NE(missing.error().message.find("poses.json"), std::string::npos);
+  struct Case {
+    const char *what, *by, *place, *words;
+  };
+  const Case cases[] = {
+      {"\"frames\"", "\"f\"", "", "field frames is missing"},
+      {"[0, 1, 0, 8]", "[0, 1, 8]", ", frame 1, view 0 (v0)", "field frames must be a matrix"},
+      {"[0, 1, 0, 8]", "8", ", frame 1, view 0 (v0)", "field frames must be a matrix"},
+      {"[0, 1, 0, 8]", "[0, 1, 0, \"8\"]", ", frame 1, view 0 (v0)",
+       "field frames must be a number"},
+      {"[0, 1, 0, 8]", "[0, 1, 0, 1e300]", ", frame 1, view 0 (v0)", "field frames is 1e+300"},
+      {"[0, 1, 0, 8]", "[0, 2, 0, 8]", ", frame 1, view 0 (v0)", "must be a rotation"},
+      {"[0, 1, 0, 8]", "[0, -1, 0, 8]", ", frame 1, view 0 (v0)", "must be a rotation"},
+      {"[[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]]", "[[1, 0, 0, 0]]",
+       ", frame 1, view 1 (v1)", "field frames must be a matrix"},
+      {",\n     [[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]]", "", ", view 1 (v1)",
+       "has 1 matrices, but that of view 0 has 2"},
+  };
+  for (const Case& c : cases) {
+    std::string text = kPoses;
+    const size_t at = text.find(c.what);
+    ASSERT_NE(at, std::string::npos) << c.what;
+    const auto file = read(text.replace(at, std::string(c.what).size(), c.by));
+    ASSERT_FALSE(file) << c.words;
+    const std::string& message = file.error().message;
+    EXPECT_EQ(message.find(folder_ + "/poses.json" + c.place), 0u) << message;
+    EXPECT_NE(message.find(c.words), std::string::npos) << message;
+  }
+  EXPECT_NE(read(R"({"frames": []})").error().message.find("an array of 2 views"),
+            std::string::npos);
 }
 
 TEST(CameraForSize, ScalesFocalLengthsAndPrincipalPoint) {
