@@ -10,6 +10,7 @@ namespace {
 
 struct Update {
   float beta1, beta2, rate, epsilon;  // rate and epsilon hold the bias corrections
+  float kept;                         // of the parameter, by the decay
 };
 
 __attribute__((target_clones("avx512f", "avx2", "default"))) void adam_range(
@@ -18,14 +19,14 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) void adam_range(
   for (int64_t i = 0; i < count; ++i) {
     m[i] += (1 - u.beta1) * (g[i] - m[i]);
     v[i] += (1 - u.beta2) * (g[i] * g[i] - v[i]);
-    p[i] -= u.rate * m[i] / (__builtin_sqrtf(v[i]) + u.epsilon);
+    p[i] = u.kept * p[i] - u.rate * m[i] / (__builtin_sqrtf(v[i]) + u.epsilon);
   }
 }
 
 }  // namespace
 
-void Adam::add(const at::Tensor& parameter, double rate) {
-  slots_.push_back({parameter, at::zeros_like(parameter), at::zeros_like(parameter), rate});
+void Adam::add(const at::Tensor& parameter, double rate, double decay) {
+  slots_.push_back({parameter, at::zeros_like(parameter), at::zeros_like(parameter), rate, decay});
 }
 
 void Adam::step(double learning_rate) {
@@ -37,7 +38,8 @@ void Adam::step(double learning_rate) {
     at::Tensor g = s.parameter.grad();
     if (!g.defined()) continue;
     const Update u{float(options_.beta1), float(options_.beta2),
-                   float(learning_rate * s.rate * c2 / c1), float(options_.epsilon * c2)};
+                   float(learning_rate * s.rate * c2 / c1), float(options_.epsilon * c2),
+                   float(1 - learning_rate * s.rate * s.decay)};
     if (s.parameter.is_cpu()) {
       g = g.contiguous();
       float* p = s.parameter.mutable_data_ptr<float>();
@@ -49,7 +51,7 @@ void Adam::step(double learning_rate) {
     } else {
       s.m.lerp_(g, 1 - u.beta1);
       s.v.mul_(u.beta2).addcmul_(g, g, 1 - u.beta2);
-      s.parameter.addcdiv_(s.m, s.v.sqrt().add_(u.epsilon), -double(u.rate));
+      s.parameter.mul_(double(u.kept)).addcdiv_(s.m, s.v.sqrt().add_(u.epsilon), -double(u.rate));
     }
     s.parameter.mutable_grad().reset();
   }

@@ -15,15 +15,16 @@ class Adam {
   };
   explicit Adam(Options options) : options_(options) {}
 
-  /// `rate` is the group's learning rate relative to the one given to step().
-  void add(const at::Tensor& parameter, double rate);
+  /// `rate` is the group's learning rate relative to the one given to step(). `decay`: every step
+  /// takes learning rate x decay of the parameter away (AdamW, arXiv 1711.05101).
+  void add(const at::Tensor& parameter, double rate, double decay = 0);
   /// Updates every parameter that has a gradient, then clears the gradients.
   void step(double learning_rate);
 
  private:
   struct Slot {
     at::Tensor parameter, m, v;
-    double rate = 1;
+    double rate = 1, decay = 0;
   };
   Options options_;
   std::vector<Slot> slots_;

@@ -32,6 +32,9 @@ constexpr double kLastRate = 1e-4;
 constexpr double kGridRate = 4.0;  // learning rates relative to the weights'
 constexpr double kStepRate = 2.0;  // of log2 steps
 constexpr double kContextRate = 1.0;
+// Per step, times the learning rate. Before a LayerNorm the scale of weights is free: without decay
+// they grow in long trainings until the decoder's 16-bit planes clamp what they make.
+constexpr double kWeightDecay = 0.1, kScaleFreeDecay = 0.2;
 constexpr int kRateEvery = 16;  // NVRC section 3.4 (8 there): R every 16 steps, 16-fold
 constexpr double kProgressPeriod = 0.25;
 
@@ -62,7 +65,12 @@ Result<TrainResult> train(Network& net, const PictureStore& pictures, const Base
   const auto start = Clock::now();
   Adam adam({});
   for (const Parameter& p : net.parameters) {
-    adam.add(p.value, p.spec.kind == TensorKind::grid ? kGridRate : 1.0);
+    const bool grid = p.spec.kind == TensorKind::grid;
+    const bool scale_free = p.spec.name.ends_with("depthwise.weight");
+    const double decay = p.spec.kind != TensorKind::weight ? 0
+                         : scale_free                      ? kScaleFreeDecay
+                                                           : kWeightDecay;
+    adam.add(p.value, grid ? kGridRate : 1.0, decay);
     adam.add(p.log_step, kStepRate);
   }
   for (const ContextParameters& c : net.contexts) {
