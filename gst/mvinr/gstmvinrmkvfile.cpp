@@ -1,4 +1,6 @@
 // What mvinrmkvmux writes when: header, one cluster per access unit, clusters of audio, index.
+#include <gst/audio/audio.h>
+
 #include <algorithm>
 
 #include "gstmvinr.h"
@@ -238,9 +240,17 @@ GstFlowReturn GstMvinrMkvFile::keep_audio(const Head& head) {
   GstBuffer* buffer = gst_aggregator_pad_pop_buffer(GST_AGGREGATOR_PAD(head.pad.get()));
   if (!buffer) return GST_FLOW_OK;
   const auto& track = head.pad->stream->track;
-  // Matroska's timestamps of Opus are those of the decoder's output before pre-skip is cut off.
-  const gint64 delay = gint64(track ? track->codec_delay : 0);
-  Block block{.track = size_t(head.pad->stream->number), .time = ticks(head.time + delay)};
+  Block block{.track = size_t(head.pad->stream->number)};
+  // Matroska's timestamps of Opus count from the decoder's first sample, before the pre-skip is cut
+  // off; the buffer's are those of what is left.
+  gint64 start = head.time + gint64(track->codec_delay);
+  const auto* clip = gst_buffer_get_audio_clipping_meta(buffer);
+  if (clip && clip->format == GST_FORMAT_DEFAULT) {
+    const guint64 rate = guint64(track->sample_rate);
+    start -= gint64(gst_util_uint64_scale(clip->start, GST_SECOND, rate));
+    block.discard = gst_util_uint64_scale(clip->end, GST_SECOND, rate);
+  }
+  block.time = ticks(start);
   if (GST_BUFFER_DURATION_IS_VALID(buffer))
     end_ = std::max(end_, ticks(head.time + gint64(GST_BUFFER_DURATION(buffer))));
   if (!audio_.empty() && block.time < audio_.front().block.time + kAudioTicks &&

@@ -201,11 +201,12 @@ static void take_tags(GstMvinrMkvMux* self, GstMvinrMkvMuxPad* pad, GstEvent* ev
   GstTagList* tags;
   gst_event_parse_tag(event, &tags);
   if (const auto language = gst_mvinr_mkv_language(tags)) pad->stream->language = *language;
+  // The video's own tags are as good as any if nobody gave some for the file.
   GstTagSetter* setter = GST_TAG_SETTER(self);
-  // A stream's own tags (title, artist) are as good as any if nobody gave some for the file.
-  const bool global = gst_tag_list_get_scope(tags) == GST_TAG_SCOPE_GLOBAL;
-  gst_tag_setter_merge_tags(
-      setter, tags, global ? gst_tag_setter_get_tag_merge_mode(setter) : GST_TAG_MERGE_KEEP);
+  if (gst_tag_list_get_scope(tags) == GST_TAG_SCOPE_GLOBAL)
+    gst_tag_setter_merge_tags(setter, tags, gst_tag_setter_get_tag_merge_mode(setter));
+  else if (pad->stream->video)
+    gst_tag_setter_merge_tags(setter, tags, GST_TAG_MERGE_KEEP);
 }
 
 static gboolean gst_mvinr_mkv_mux_sink_event(GstAggregator* aggregator, GstAggregatorPad* pad,

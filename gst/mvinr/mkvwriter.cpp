@@ -208,10 +208,11 @@ Result<Chunk> Writer::cluster(const std::vector<Block>& blocks) {
       // read.
       auto* bytes = reinterpret_cast<binary*>(const_cast<std::byte*>(block.data.data()));
       auto buffer = std::make_unique<DataBuffer>(bytes, uint32(block.data.size()));
-      if (file.video[block.track]) {
+      if (file.video[block.track] || block.discard) {
         KaxBlockGroup* group = nullptr;
         cluster.AddFrame(track, time, *buffer.release(), group, LACING_NONE);
         if (block.duration) group->SetBlockDuration(block.duration * kTick);
+        if (block.discard) GetChild<KaxDiscardPadding>(*group).SetValue(int64(block.discard));
       } else {
         auto& simple = AddNewChild<KaxSimpleBlock>(cluster);
         simple.SetParent(cluster);

@@ -39,6 +39,7 @@ struct Block {
   size_t track = 0;  // index in the list of begin()
   uint64_t time = 0;
   uint64_t duration = 0;  // 0: not written
+  uint64_t discard = 0;   // ns at the end that the decoder is to drop
   Bytes data;
 };
 
