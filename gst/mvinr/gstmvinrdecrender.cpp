@@ -35,7 +35,9 @@ std::optional<Span> clip(const GstSegment& segment, GstClockTime start, GstClock
   if (stop <= start) stop = GST_CLOCK_TIME_NONE;  // frame rate 0
   guint64 from, to;
   if (!gst_segment_clip(&segment, GST_FORMAT_TIME, start, stop, &from, &to)) return {};
-  if (from - start < kGstMvinrRounding) from = start;  // the demuxer rounded the segment's start
+  // Demuxers round the segment's ends.
+  if (from - start < kGstMvinrRounding) from = start;
+  if (GST_CLOCK_TIME_IS_VALID(to) && stop - to < kGstMvinrRounding) to = stop;
   return Span{from, GST_CLOCK_TIME_IS_VALID(to) ? to - from : GST_CLOCK_TIME_NONE};
 }
 

@@ -15,6 +15,8 @@ namespace mvinr::testutil {
 bool have_element(const char* name);
 bool have_program(const char* name);
 
+GstClockTime running_time(GstPad* pad, GstBuffer* buffer);
+
 /// Runs a program; its output, both streams. `status` 0 if it ended well.
 std::string run_program(const std::string& command, int* status);
 
