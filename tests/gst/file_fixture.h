@@ -30,8 +30,10 @@ class FileTest : public testing::Test {
   /// Plays `source` ("filesrc … ! demuxer") to its end: all pictures of all pads are right, and
   /// their times within `tolerance`.
   void expect_all_pictures(const std::string& source, GstClockTime tolerance = 0);
-  /// The access units that come out of `source` are those that went in, at their exact times.
-  void expect_access_units(const std::string& source, size_t count = SIZE_MAX);
+  /// The access units that come out of `source` are those that went in (the first `count`), their
+  /// running times exact or within `tolerance`.
+  void expect_access_units(const std::string& source, size_t count = SIZE_MAX,
+                           GstClockTime tolerance = 0);
   std::vector<Shown> textures() { return expected(gops_, 0, Component::texture, options_.rate); }
 
   GopOptions options_;

@@ -73,7 +73,7 @@ TEST_F(Movie, SplitmuxsinkWritesFilesThatSplitmuxsrcJoins) {
                     folder_.file("part%02d.mp4"));
   EXPECT_EQ(pipeline.play(), "");
   EXPECT_TRUE(g_file_test(folder_.file("part01.mp4").c_str(), G_FILE_TEST_EXISTS));
-  expect_access_units("splitmuxsrc location=" + folder_.file("part*.mp4"));
+  expect_access_units("splitmuxsrc location=" + folder_.file("part*.mp4"), SIZE_MAX, 10);  // ns
 }
 
 TEST_F(Movie, FfmpegCopiesItToMov) {
@@ -99,35 +99,6 @@ TEST_F(Movie, FfprobeSeesStreamAndPackets) {
   std::string want;
   for (const Data& gop : gops_) want += std::to_string(gop.size()) + ",K_\n";
   EXPECT_EQ(text, want + "mvnr,48,40\n");
-}
-
-TEST_F(Movie, DashsinkWritesSegmentsOfIt) {
-  if (!have_element("dashsink")) GTEST_SKIP() << "dashsink (plugins-bad) is missing";
-  GopOptions options = options_;
-  gops_ = make_gops(20, options);
-  raw_ = folder_.write("scene.mvinr", joined(gops_));
-  const std::string root = folder_.file("");
-  Pipeline pipeline(play_from(raw_) +
-                    " ! mvinrparse ! dashsink muxer=mp4 target-duration=1 "
-                    "mpd-filename=scene.mpd mpd-root-path=" +
-                    root);
-  EXPECT_EQ(pipeline.play(), "");
-  EXPECT_TRUE(g_file_test(folder_.file("scene.mpd").c_str(), G_FILE_TEST_EXISTS));
-  // Every segment is an MP4 file of its own; together they hold the stream.
-  Data all;
-  for (int i = 0; i < 20; ++i) {
-    const auto segment = folder_.file("video_0_" + std::to_string(i) + ".mp4");
-    if (!g_file_test(segment.c_str(), G_FILE_TEST_EXISTS)) continue;
-    const auto part = folder_.file("part.mvinr");
-    EXPECT_EQ(Pipeline(demux(segment) + " ! mvinrparse ! filesink location=" + part).play(), "");
-    gchar* text = nullptr;
-    gsize bytes = 0;
-    ASSERT_TRUE(g_file_get_contents(part.c_str(), &text, &bytes, nullptr));
-    const auto* first = reinterpret_cast<const std::byte*>(text);
-    all.insert(all.end(), first, first + bytes);
-    g_free(text);
-  }
-  EXPECT_TRUE(all == joined(gops_)) << all.size() << " of " << joined(gops_).size() << " bytes";
 }
 
 }  // namespace
