@@ -53,6 +53,22 @@ std::string FileTest::mux(const std::string& muxer, const std::string& name) {
   return path;
 }
 
+Data FileTest::contents(const std::string& path) {
+  gchar* text = nullptr;
+  gsize bytes = 0;
+  if (!g_file_get_contents(path.c_str(), &text, &bytes, nullptr)) return {};
+  const auto* first = reinterpret_cast<const std::byte*>(text);
+  Data data(first, first + bytes);
+  g_free(text);
+  return data;
+}
+
+std::string FileTest::cut(const std::string& path, double part) {
+  Data data = contents(path);
+  data.resize(size_t(double(data.size()) * part));
+  return folder_.write("cut", data);
+}
+
 void FileTest::expect_all_pictures(const std::string& source, GstClockTime tolerance) {
   Pipeline pipeline(source + " ! mvinrparse ! mvinrdec name=d", "all");
   EXPECT_EQ(pipeline.play(), "");

@@ -26,6 +26,9 @@ class FileTest : public testing::Test {
 
   /// Puts the stream into a container; the file's path.
   std::string mux(const std::string& muxer, const std::string& name);
+  static Data contents(const std::string& path);
+  /// A copy of the file that ends after this part of its bytes.
+  std::string cut(const std::string& path, double part);
   static std::string play_from(const std::string& path) { return "filesrc location=" + path; }
   /// Plays `source` ("filesrc … ! demuxer") to its end: all pictures of all pads are right, and
   /// their times within `tolerance`.

@@ -1,7 +1,4 @@
 // Matroska: mvinrmkvmux, stock matroskademux, and programs of others that read the file.
-#include <glib/gstdio.h>
-
-#include <thread>
 
 #include "file_fixture.h"
 
@@ -22,21 +19,6 @@ class Matroska : public FileTest {
   }
   static std::string demux(const std::string& path) {
     return play_from(path) + " ! matroskademux name=m";
-  }
-  Data contents(const std::string& path) {
-    gchar* text = nullptr;
-    gsize bytes = 0;
-    if (!g_file_get_contents(path.c_str(), &text, &bytes, nullptr)) return {};
-    const auto* first = reinterpret_cast<const std::byte*>(text);
-    Data data(first, first + bytes);
-    g_free(text);
-    return data;
-  }
-  // A file that was cut off where another access unit would go on.
-  std::string cut(const std::string& path, size_t bytes) {
-    Data data = contents(path);
-    data.resize(bytes);
-    return folder_.write("cut.mkv", data);
   }
   GstClockTime frame(uint64_t n) { return gst_util_uint64_scale(n, 1001 * GST_SECOND, 30000); }
 };
@@ -137,11 +119,9 @@ TEST_F(Matroska, APipeGetsAStreamWithoutIndexByItself) {
 TEST_F(Matroska, AFileThatWasCutPlaysUpToThere) {
   for (const char* properties : {"", "streamable=true"}) {
     const auto path = mkv(properties);
-    const size_t all = contents(path).size();
     size_t before = 0;
-    for (const size_t part : {4, 6, 8}) {
-      Pipeline pipeline(demux(cut(path, all * part / 10)) + " ! mvinrparse ! mvinrdec name=d",
-                        "texture_0");
+    for (const double part : {0.4, 0.6, 0.8}) {
+      Pipeline pipeline(demux(cut(path, part)) + " ! mvinrparse ! mvinrdec name=d", "texture_0");
       EXPECT_EQ(pipeline.play(), "");
       const auto got = pipeline.shown("texture_0"), want = textures();
       EXPECT_GE(got.size(), std::max<size_t>(before, 5)) << part;
@@ -219,6 +199,37 @@ TEST_F(Matroska, CarriesOpusAndAacBesideIt) {
     EXPECT_EQ(player.play(), "") << sound;
     EXPECT_LE(heard.first, 7 * GST_MSECOND) << sound;
     EXPECT_NEAR(double(heard.end), seconds * 1e9, 25e6) << sound;
+  }
+}
+
+// Sixteen seconds: playbin3 of 1.22 may hang or crash at the end of clips shorter than its start.
+TEST_F(Matroska, PlayersPlayItWithSound) {
+  Data all;
+  for (uint64_t i = 0; i < 96; ++i) {
+    const Data gop = make_gop({.first_frame = 5 * i, .seed = uint32_t(i % 2), .rate = {30, 1}});
+    all.insert(all.end(), gop.begin(), gop.end());
+  }
+  raw_ = folder_.write("long.mvinr", all);
+  const auto path = folder_.file("av.mkv");
+  Pipeline pipeline("mvinrmkvmux name=m ! filesink location=" + path + " " + play_from(raw_) +
+                    " ! mvinrparse ! m. audiotestsrc num-buffers=750 ! audioconvert ! opusenc ! "
+                    "queue max-size-time=0 max-size-buffers=0 ! m.");
+  EXPECT_EQ(pipeline.play(), "");
+  for (const char* player : {"playbin", "playbin3"}) {
+    Pipeline plays(std::string(player) + " uri=file://" + path +
+                   " audio-sink=\"fakesink sync=false\" video-sink=\"fakesink sync=false\"");
+    EXPECT_EQ(plays.play(), "") << player;
+    for (const char* property : {"video-sink", "audio-sink"}) {
+      GstElement* sink = nullptr;
+      GstStructure* stats = nullptr;
+      g_object_get(plays.get(), property, &sink, nullptr);
+      g_object_get(sink, "stats", &stats, nullptr);
+      guint64 rendered = 0;
+      gst_structure_get_uint64(stats, "rendered", &rendered);
+      EXPECT_GE(rendered, 480u) << player << " " << property;
+      gst_structure_free(stats);
+      gst_object_unref(sink);
+    }
   }
 }
 

@@ -50,6 +50,18 @@ TEST_F(Movie, FastStart) { expect_all(mux("mp4mux faststart=true", "q.mp4")); }
 
 TEST_F(Movie, QuickTime) { expect_all(mux("qtmux", "a.mov")); }
 
+// What fragments are for: a plain file has its index at the end, and without it nothing plays.
+TEST_F(Movie, AFragmentedFileThatWasCutPlaysUpToThere) {
+  const auto fragmented = mux("mp4mux fragment-duration=100 streamable=true", "f.mp4");
+  Pipeline player(demux(cut(fragmented, 0.6)) + " ! mvinrparse ! mvinrdec name=d", "texture_0");
+  EXPECT_EQ(player.play(), "");
+  const auto got = player.shown("texture_0"), want = textures();
+  EXPECT_GE(got.size(), 10u);
+  for (size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i].md5, want[i].md5) << i;
+  Pipeline plain(demux(cut(mux("mp4mux", "a.mp4"), 0.6)) + " ! fakesink");
+  EXPECT_NE(plain.play(), "");
+}
+
 TEST_F(Movie, WithAacOrOpusBesideIt) {
   for (const char* encoder : {"avenc_aac ! aacparse", "opusenc"}) {
     for (const char* muxer : {"mp4mux", "mp4mux fragment-duration=300", "qtmux"}) {
