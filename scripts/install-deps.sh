@@ -29,7 +29,7 @@ packages="build-essential meson ninja-build pkg-config python3 python3-pip ca-ce
   nlohmann-json3-dev libcli11-dev ccache libmd-dev libgtest-dev libbenchmark-dev
   libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
-  gstreamer1.0-plugins-bad gstreamer1.0-libav ffmpeg"
+  gstreamer1.0-plugins-bad gstreamer1.0-libav ffmpeg libmatroska-dev"
 missing=
 for package in $packages; do
   case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in

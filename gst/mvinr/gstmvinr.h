@@ -12,6 +12,7 @@
 G_BEGIN_DECLS
 GST_ELEMENT_REGISTER_DECLARE(mvinrparse);
 GST_ELEMENT_REGISTER_DECLARE(mvinrdec);
+GST_ELEMENT_REGISTER_DECLARE(mvinrmkvmux);
 GST_TYPE_FIND_REGISTER_DECLARE(mvinr);
 G_END_DECLS
 
@@ -56,6 +57,31 @@ class GstMvinrMap {
 inline GstClockTime gst_mvinr_frame_time(guint64 index, const mvinr::Fraction& rate) {
   if (rate.num == 0) return GST_CLOCK_TIME_NONE;
   return gst_util_uint64_scale(index, guint64{rate.den} * GST_SECOND, rate.num);
+}
+
+/// How far a container moves a timestamp at most: Matroska counts in milliseconds.
+constexpr GstClockTime kGstMvinrRounding = GST_MSECOND;
+
+/// True if the pad gets what matroskademux makes of a codec that it does not know.
+inline bool gst_mvinr_is_from_matroska(GstPad* pad) {
+  GstCaps* caps = gst_pad_get_current_caps(pad);
+  const bool from =
+      caps && gst_structure_has_name(gst_caps_get_structure(caps, 0), "video/x-unknown");
+  if (caps) gst_caps_unref(caps);
+  return from;
+}
+
+/// The time of a frame that a container rounded to milliseconds: the nearest n/fps. Nothing if that
+/// is too far away to be what was rounded.
+inline std::optional<GstClockTime> gst_mvinr_unrounded(GstClockTime time,
+                                                       const mvinr::Fraction& rate) {
+  if (!GST_CLOCK_TIME_IS_VALID(time) || rate.num == 0) return {};
+  const guint64 index = gst_util_uint64_scale_round(time, rate.num, guint64{rate.den} * GST_SECOND);
+  const auto exact = gst_mvinr_frame_time(index, rate);
+  if (!GST_CLOCK_TIME_IS_VALID(exact)) return {};
+  const auto moved = exact > time ? exact - time : time - exact;
+  if (moved >= kGstMvinrRounding) return {};
+  return exact;
 }
 
 /// Duration of a GOP as the difference of frame times, so that GOPs follow without gap or overlap.

@@ -35,6 +35,9 @@ std::optional<Span> clip(const GstSegment& segment, GstClockTime start, GstClock
   if (stop <= start) stop = GST_CLOCK_TIME_NONE;  // frame rate 0
   guint64 from, to;
   if (!gst_segment_clip(&segment, GST_FORMAT_TIME, start, stop, &from, &to)) return {};
+  // Demuxers round the segment's ends.
+  if (from - start < kGstMvinrRounding) from = start;
+  if (GST_CLOCK_TIME_IS_VALID(to) && stop - to < kGstMvinrRounding) to = stop;
   return Span{from, GST_CLOCK_TIME_IS_VALID(to) ? to - from : GST_CLOCK_TIME_NONE};
 }
 
@@ -91,7 +94,6 @@ static void push_gap(GstMvinrDec* self, GstMvinrDecPad* pad, GstClockTime start,
                      GstClockTime stop) {
   const auto span = clip(self->priv->state->segment, start, stop);
   if (!span || !GST_CLOCK_TIME_IS_VALID(span->start)) return;
-  GST_LOG_OBJECT(pad, "gap at %" GST_TIME_FORMAT, GST_TIME_ARGS(span->start));
   gst_pad_push_event(GST_PAD(pad), gst_event_new_gap(span->start, span->duration));
   gst_mvinr_dec_pad_mark_discont(pad);
 }
@@ -313,8 +315,10 @@ static GstFlowReturn decode(GstMvinrDec* self, GstBuffer* buffer) {
   }
   gop.info = std::move(*header);
   gop.damaged.assign(gop.info.sequence.views.size(), false);
-  if (!GST_CLOCK_TIME_IS_VALID(gop.pts))
-    gop.pts = gst_mvinr_frame_time(gop.info.first_frame, gop.info.sequence.frame_rate);
+  const auto& rate = gop.info.sequence.frame_rate;
+  if (!GST_CLOCK_TIME_IS_VALID(gop.pts)) gop.pts = gst_mvinr_frame_time(gop.info.first_frame, rate);
+  if (gst_mvinr_is_from_matroska(self->sink))
+    gop.pts = gst_mvinr_unrounded(gop.pts, rate).value_or(gop.pts);
   gst_mvinr_dec_update_pads(self, gop.info.sequence);
   if (is_past_segment(state.segment, gop)) return GST_FLOW_EOS;
   if (!clip(state.segment, gop.pts, gop.end())) return GST_FLOW_OK;

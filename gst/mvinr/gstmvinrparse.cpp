@@ -12,8 +12,9 @@
  * `video/x-mp4-part` for mp4mux and `video/x-qt-part` for qtmux, which store it as a video track
  * with the sample entry `mvnr`.
  *
- * Timestamps come from upstream where it has them, else from the header's frame number. In a local
- * file the sizes of all access units are read at the start, so duration and seeking are exact.
+ * Timestamps come from upstream where it has them, else from the header's frame number; what
+ * Matroska rounded to milliseconds becomes n/fps again. In a local file the sizes of all access
+ * units are read at the start, so duration and seeking are exact.
  *
  * ## Example launch lines
  * |[
@@ -58,6 +59,7 @@ struct State {
   bool tags_sent = false;
   bool indexed = false;                           // the attempt was made
   GstClockTime header_pts = GST_CLOCK_TIME_NONE;  // of the frame that is being finished
+  GstClockTime expected = GST_CLOCK_TIME_NONE;    // end of the access unit before
 };
 
 }  // namespace
@@ -87,9 +89,24 @@ GST_ELEMENT_REGISTER_DEFINE(mvinrparse, "mvinrparse", GST_RANK_PRIMARY + 1, GST_
 
 /* ---- caps ---- */
 
+// gst-launch links elements whose pads have nothing in common only through others (a queue). Then
+// this is the last chance to say what would fit.
+static void cannot_take(GstMvinrParse* self) {
+  GstPad* peer = gst_pad_get_peer(GST_BASE_PARSE_SRC_PAD(self));
+  GstCaps* caps = peer ? gst_pad_query_caps(peer, nullptr) : gst_caps_new_empty();
+  GST_ELEMENT_ERROR(self, CORE, NEGOTIATION,
+                    ("What follows mvinrparse cannot take MV-INR. For a Matroska file use "
+                     "mvinrmkvmux, for MP4 mp4mux, for MOV qtmux; for MPEG-TS, HLS or FLV put it "
+                     "into H.264 or H.265 with mvinrseiinsert."),
+                    ("it takes %" GST_PTR_FORMAT, caps));
+  gst_caps_unref(caps);
+  if (peer) gst_object_unref(peer);
+}
+
 static Form choose_form(GstMvinrParse* self) {
   Form form = Form::mvinr;
   GstCaps* allowed = gst_pad_get_allowed_caps(GST_BASE_PARSE_SRC_PAD(self));
+  if (allowed && gst_caps_is_empty(allowed)) cannot_take(self);
   for (Form candidate : {Form::mvinr, Form::mp4, Form::qt}) {
     GstCaps* caps = gst_caps_from_string(kFormCaps[int(candidate)]);
     const bool fits = allowed && gst_caps_can_intersect(allowed, caps);
@@ -190,6 +207,7 @@ static gboolean gst_mvinr_parse_stop(GstBaseParse* parse) {
 static gboolean gst_mvinr_parse_sink_event(GstBaseParse* parse, GstEvent* event) {
   State* state = GST_MVINR_PARSE(parse)->state;
   if (state && GST_EVENT_TYPE(event) == GST_EVENT_SEGMENT) {
+    state->expected = GST_CLOCK_TIME_NONE;
     const GstSegment* segment;
     gst_event_parse_segment(event, &segment);
     state->upstream_format = segment->format;
@@ -305,6 +323,24 @@ static GstFlowReturn gst_mvinr_parse_handle_frame(GstBaseParse* parse, GstBasePa
   });
 }
 
+// Matroska's timestamps are rounded to milliseconds. Frames lie at n/fps, or one access unit
+// follows the other.
+static GstClockTime restore_time(GstMvinrParse* self, GstBuffer* buffer) {
+  State& state = *self->state;
+  const GstClockTime pts = GST_BUFFER_PTS(buffer);
+  if (!state.sequence || !gst_mvinr_is_from_matroska(GST_BASE_PARSE_SINK_PAD(self))) return pts;
+  const auto on_grid = gst_mvinr_unrounded(pts, state.sequence->frame_rate);
+  const GstClockTime next = state.expected;
+  const bool follows = GST_CLOCK_TIME_IS_VALID(next) &&
+                       std::max(next, pts) - std::min(next, pts) < kGstMvinrRounding;
+  const GstClockTime exact = on_grid ? *on_grid : follows ? next : pts;
+  const bool forward = GST_BASE_PARSE(self)->segment.rate > 0;
+  state.expected = forward && GST_BUFFER_DURATION_IS_VALID(buffer)
+                       ? exact + GST_BUFFER_DURATION(buffer)
+                       : GST_CLOCK_TIME_NONE;
+  return exact;
+}
+
 // Upstream that has a timeline but left out this timestamp: the header's is all there is.
 static GstFlowReturn gst_mvinr_parse_pre_push_frame(GstBaseParse* parse, GstBaseParseFrame* frame) {
   State& state = *GST_MVINR_PARSE(parse)->state;
@@ -313,6 +349,11 @@ static GstFlowReturn gst_mvinr_parse_pre_push_frame(GstBaseParse* parse, GstBase
     frame->buffer = gst_buffer_make_writable(frame->buffer);
     GST_BUFFER_PTS(frame->buffer) = state.header_pts;
     GST_BUFFER_DTS(frame->buffer) = state.header_pts;
+  }
+  const GstClockTime exact = restore_time(GST_MVINR_PARSE(parse), frame->buffer);
+  if (exact != GST_BUFFER_PTS(frame->buffer)) {
+    frame->buffer = gst_buffer_make_writable(frame->buffer);
+    GST_BUFFER_PTS(frame->buffer) = GST_BUFFER_DTS(frame->buffer) = exact;
   }
   if (!state.tags_sent) {
     GstTagList* tags = gst_tag_list_new(GST_TAG_VIDEO_CODEC, "MV-INR", nullptr);

@@ -6,6 +6,7 @@ static gboolean plugin_init(GstPlugin* plugin) {
   any |= GST_TYPE_FIND_REGISTER(mvinr, plugin);
   any |= GST_ELEMENT_REGISTER(mvinrparse, plugin);
   any |= GST_ELEMENT_REGISTER(mvinrdec, plugin);
+  any |= GST_ELEMENT_REGISTER(mvinrmkvmux, plugin);
   return any;
 }
 

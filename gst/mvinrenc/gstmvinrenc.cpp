@@ -240,6 +240,20 @@ static GstClockTime gst_mvinr_enc_get_next_time(GstAggregator* aggregator) {
   return time < 0 ? GST_CLOCK_TIME_NONE : GstClockTime(time);
 }
 
+// Elements that have nothing in common link only in special ways; then this is the last chance to
+// say what would fit.
+static gboolean gst_mvinr_enc_negotiate(GstAggregator* aggregator) {
+  GstCaps* allowed = gst_pad_get_allowed_caps(aggregator->srcpad);
+  if (allowed && gst_caps_is_empty(allowed))
+    GST_ELEMENT_ERROR(aggregator, CORE, NEGOTIATION,
+                      ("What follows mvinrenc cannot take video/x-mvinr. For a Matroska file use "
+                       "mvinrmkvmux; for MP4 or MOV mvinrparse and mp4mux or qtmux; for MPEG-TS, "
+                       "HLS or FLV put it into H.264 or H.265 with mvinrseiinsert."),
+                      (nullptr));
+  if (allowed) gst_caps_unref(allowed);
+  return GST_AGGREGATOR_CLASS(gst_mvinr_enc_parent_class)->negotiate(aggregator);
+}
+
 static GstFlowReturn gst_mvinr_enc_update_src_caps(GstAggregator* aggregator, GstCaps* filter,
                                                    GstCaps** caps) {
   GstCaps* own = GST_MVINR_ENC(aggregator)->priv->stream.src_caps();
@@ -382,6 +396,7 @@ static void gst_mvinr_enc_class_init(GstMvinrEncClass* klass) {
   aggregator_class->stop = gst_mvinr_enc_stop;
   aggregator_class->aggregate = gst_mvinr_enc_aggregate;
   aggregator_class->get_next_time = gst_mvinr_enc_get_next_time;
+  aggregator_class->negotiate = gst_mvinr_enc_negotiate;
   aggregator_class->update_src_caps = gst_mvinr_enc_update_src_caps;
   aggregator_class->propose_allocation = gst_mvinr_enc_propose_allocation;
   aggregator_class->sink_event = gst_mvinr_enc_sink_event;

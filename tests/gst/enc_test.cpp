@@ -85,6 +85,17 @@ TEST_F(Enc, SendsOneCapsEventAndATimeSegmentBeforeTheFirstUnit) {
   EXPECT_EQ(segment->format, GST_FORMAT_TIME);
 }
 
+TEST_F(Enc, NamesTheMuxersThatFitIfDownstreamCannotTakeTheStream) {
+  EncoderUnderTest enc;
+  enc.set("gop-size", 4u);
+  add_views(enc, 1, false);
+  gst_harness_set_sink_caps_str(enc.pad("texture_0"), "video/x-h264");
+  feed(enc, 1, 4, false);
+  enc.run();
+  for (const char* name : {"mvinrmkvmux", "mp4mux", "mvinrseiinsert"})
+    EXPECT_NE(enc.errors().find(name), std::string::npos) << enc.errors();
+}
+
 TEST_F(Enc, ShortGopIsEncodedAtEos) {
   EncoderUnderTest enc;
   enc.set("gop-size", 4u);

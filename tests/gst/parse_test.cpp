@@ -274,6 +274,56 @@ TEST_F(MvinrParse, OffersWhatTheMuxersTake) {
   }
 }
 
+TEST_F(MvinrParse, NamesTheMuxersThatFitIfDownstreamCannotTakeTheStream) {
+  gst_harness_set_sink_caps_str(harness_, "video/x-h264");
+  start("video/x-mvinr");
+  EXPECT_NE(push(make_gop()), GST_FLOW_OK);
+  std::string text;
+  EXPECT_GE(errors(&text), 1);
+  for (const char* name : {"mvinrmkvmux", "mp4mux", "mvinrseiinsert"})
+    EXPECT_NE(text.find(name), std::string::npos) << text;
+}
+
+// Matroska counts in milliseconds: what it rounded is restored.
+TEST_F(MvinrParse, GivesTimestampsOfMatroskaTheirExactTimeBack) {
+  for (const Fraction rate : {Fraction{30, 1}, Fraction{30000, 1001}, Fraction{240, 1}}) {
+    for (const uint64_t shift : {0, 37}) {  // of the file against the stream's own frame numbers
+      restart();
+      start("video/x-unknown,codec-id=V_MVINR", GST_FORMAT_TIME);
+      const auto gops = make_gops(9, {.first_frame = 100, .rate = rate});
+      auto time = [&](size_t gop) {
+        return gst_util_uint64_scale(shift + 5 * gop, rate.den * GST_SECOND, rate.num);
+      };
+      for (size_t i = 0; i < gops.size(); ++i)
+        push(gops[i], (time(i) + 500000) / GST_MSECOND * GST_MSECOND);
+      end();
+      const auto got = units();
+      ASSERT_EQ(got.size(), gops.size());
+      for (size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i].pts, time(i)) << i;
+    }
+  }
+}
+
+TEST_F(MvinrParse, AccessUnitsOffTheGridFollowOneAnotherBehindMatroska) {
+  start("video/x-unknown,codec-id=V_MVINR", GST_FORMAT_TIME);
+  const auto gops = make_gops(9, {.rate = {30, 1}});
+  const GstClockTime first = 1013 * GST_MSECOND, gop = GST_SECOND / 6;  // 13 ms: no frame's time
+  for (size_t i = 0; i < gops.size(); ++i)
+    push(gops[i], (first + i * gop + 500000) / GST_MSECOND * GST_MSECOND);
+  end();
+  const auto got = units();
+  ASSERT_EQ(got.size(), gops.size());
+  for (size_t i = 1; i < got.size(); ++i)
+    EXPECT_EQ(got[i].pts, got[i - 1].pts + got[i - 1].duration) << i;
+}
+
+TEST_F(MvinrParse, OtherContainersKeepTheirTimestamps) {
+  start("video/x-gst-fourcc-mvnr", GST_FORMAT_TIME);
+  push(make_gop({.rate = {30, 1}}), 33 * GST_MSECOND);
+  end();
+  EXPECT_EQ(units().at(0).pts, 33 * GST_MSECOND);
+}
+
 // decodebin3 fails on a parser whose caps come with the first buffer.
 TEST_F(MvinrParse, BehindADemuxerTheCapsAreThereBeforeTheFirstBuffer) {
   for (const char* caps :
