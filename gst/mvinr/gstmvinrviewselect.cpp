@@ -132,14 +132,10 @@ static void pad_added(GstElement*, GstPad*, gpointer self) {
 
 static void no_more_pads(GstElement*, gpointer self) { choose(GST_MVINR_VIEW_SELECT(self), true); }
 
-static void pad_removed(GstElement*, GstPad* pad, gpointer data) {
+// The pad that was shown is unlinked by now. The others must take over before the next picture.
+static void pad_removed(GstElement*, GstPad*, gpointer data) {
   GstMvinrViewSelect* self = GST_MVINR_VIEW_SELECT(data);
-  GstPad* target = gst_ghost_pad_get_target(GST_GHOST_PAD(self->src));
-  if (target == pad) {
-    show(self, nullptr);
-    if (self->state->running) choose(self, true);
-  }
-  if (target) gst_object_unref(target);
+  if (self->state->running) choose(self, true);
 }
 
 // In front of the decoder: an access unit is where views change.
