@@ -12,8 +12,8 @@
  *
  * The decoder inside is named `decoder`: its other properties are reached as `decoder::threads`, …
  *
- * The rank is none: decodebin and playbin3 take mvinrdec, which gives an application all views. For
- * one that can only handle one pad, set GST_PLUGIN_FEATURE_RANK=mvinrviewselect:MAX.
+ * The rank is marginal: decodebin and playbin3 take mvinrdec, which gives an application all views.
+ * For one that can only handle one pad, set GST_PLUGIN_FEATURE_RANK=mvinrviewselect:MAX.
  *
  * ## Example launch line
  * |[
@@ -52,7 +52,7 @@ struct State {
 
 struct _GstMvinrViewSelect {
   GstBin parent;
-  GstElement* decoder;  // the bin's
+  GstElement* decoder;  // in the bin
   GstPad* src;          // the element's
   State* state;
 };
@@ -68,7 +68,7 @@ static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
 G_DEFINE_TYPE_WITH_CODE(GstMvinrViewSelect, gst_mvinr_view_select, GST_TYPE_BIN,
                         GST_DEBUG_CATEGORY_INIT(mvinrviewselect_debug, "mvinrviewselect", 0,
                                                 "MV-INR decoder of one view"));
-GST_ELEMENT_REGISTER_DEFINE(mvinrviewselect, "mvinrviewselect", GST_RANK_NONE,
+GST_ELEMENT_REGISTER_DEFINE(mvinrviewselect, "mvinrviewselect", GST_RANK_MARGINAL,
                             GST_TYPE_MVINR_VIEW_SELECT);
 
 #define GST_TYPE_MVINR_COMPONENT (gst_mvinr_component_get_type())
@@ -244,6 +244,14 @@ static void gst_mvinr_view_select_get_property(GObject* object, guint id, GValue
   GST_OBJECT_UNLOCK(self);
 }
 
+// A message on the bus may keep the decoder alive after the bin.
+static void gst_mvinr_view_select_dispose(GObject* object) {
+  GstMvinrViewSelect* self = GST_MVINR_VIEW_SELECT(object);
+  if (self->decoder) g_signal_handlers_disconnect_by_data(self->decoder, self);
+  g_clear_pointer(&self->decoder, gst_object_unref);
+  G_OBJECT_CLASS(parent_class)->dispose(object);
+}
+
 static void gst_mvinr_view_select_finalize(GObject* object) {
   delete GST_MVINR_VIEW_SELECT(object)->state;
   G_OBJECT_CLASS(parent_class)->finalize(object);
@@ -252,6 +260,7 @@ static void gst_mvinr_view_select_finalize(GObject* object) {
 static void gst_mvinr_view_select_init(GstMvinrViewSelect* self) {
   self->state = new State;
   self->decoder = GST_ELEMENT(g_object_new(GST_TYPE_MVINR_DEC, "name", "decoder", nullptr));
+  gst_object_ref_sink(self->decoder);
   gst_bin_add(GST_BIN(self), self->decoder);
   g_signal_connect(self->decoder, "pad-added", G_CALLBACK(pad_added), self);
   g_signal_connect(self->decoder, "pad-removed", G_CALLBACK(pad_removed), self);
@@ -306,6 +315,7 @@ static void gst_mvinr_view_select_class_init(GstMvinrViewSelectClass* klass) {
   GstElementClass* element_class = GST_ELEMENT_CLASS(klass);
   object_class->set_property = gst_mvinr_view_select_set_property;
   object_class->get_property = gst_mvinr_view_select_get_property;
+  object_class->dispose = gst_mvinr_view_select_dispose;
   object_class->finalize = gst_mvinr_view_select_finalize;
   install_properties(object_class);
   GST_BIN_CLASS(klass)->handle_message = gst_mvinr_view_select_handle_message;
