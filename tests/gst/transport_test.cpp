@@ -1,13 +1,12 @@
 // Every transport with real elements on loopback: bit-exact without loss, and what is left with it.
-#include <gst/rtp/gstrtpbuffer.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
-#include <set>
+#include <random>
+#include <string_view>
 
 #include "dec_fixture.h"
 #include "transport_fixture.h"
@@ -136,6 +135,95 @@ TEST_P(TransportVolume, EveryAccessUnitArrivesAsItWas) {
   }
   close(pipe_ends[0]);
   close(pipe_ends[1]);
+}
+
+/* ---- MPEG-TS: why there is no stream of our own in it ---- */
+
+TEST(MpegTs, TheStockMuxerTakesNoMvinr) {
+  GstElementFactory* mux = gst_element_factory_find("mpegtsmux");
+  ASSERT_NE(mux, nullptr);
+  GstCaps* caps = gst_caps_from_string("video/x-mvinr,parsed=true");
+  EXPECT_FALSE(gst_element_factory_can_sink_any_caps(mux, caps))
+      << "this GStreamer takes it: use it, and change docs/elements.md";
+  gst_caps_unref(caps);
+  gst_object_unref(mux);
+}
+
+// CRC-32/MPEG-2, of the sections of a transport stream.
+uint32_t section_crc(const guint8* data, size_t size) {
+  uint32_t crc = 0xFFFFFFFF;
+  for (size_t i = 0; i < size; ++i) {
+    crc ^= uint32_t{data[i]} << 24;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc << 1) ^ (crc >> 31 ? 0x04C11DB7u : 0u);
+  }
+  return crc;
+}
+
+// Writes another name over the registration descriptor KLVA in every program map.
+int rename_private_stream(std::string& stream, const char* name) {
+  int changed = 0;
+  for (size_t packet = 0; packet + 188 <= stream.size(); packet += 188) {
+    auto* bytes = reinterpret_cast<guint8*>(stream.data() + packet);
+    auto* const packet_end = bytes + 188;
+    const size_t adaptation = bytes[3] & 0x20 ? size_t{1} + bytes[4] : 0;
+    if (!(bytes[1] & 0x40) || !(bytes[3] & 0x10) || adaptation > 150)
+      continue;  // starts no section
+    guint8* const section = bytes + 5 + adaptation + bytes[4 + adaptation];
+    if (section + 12 > packet_end || *section != 2) continue;  // 2: program map
+    const size_t length = 3 + (size_t{section[1] & 0x0Fu} << 8 | section[2]);
+    if (section + length > packet_end) continue;
+    const std::string_view map(reinterpret_cast<char*>(section), length);
+    const size_t hit = map.find("KLVA");
+    if (hit == map.npos) continue;
+    std::copy(name, name + 4, section + hit);
+    GST_WRITE_UINT32_BE(section + length - 4, section_crc(section, length - 4));
+    ++changed;
+  }
+  return changed;
+}
+
+int pads_of_tsdemux(const std::string& file) {
+  Pipeline pipeline("filesrc location=" + file + " ! tsdemux name=demux");
+  int pads = 0;
+  g_signal_connect(
+      pipeline.element("demux"), "pad-added",
+      G_CALLBACK(+[](GstElement*, GstPad*, gpointer count) { ++*static_cast<int*>(count); }),
+      &pads);
+  pipeline.play(3);  // ends with an error: nobody takes the pads
+  return pads;
+}
+
+TEST(MpegTs, TheStockDemuxerIgnoresAPrivateStreamWithAnotherName) {
+  TemporaryFolder folder;
+  const std::string file = folder.file("a.ts");
+  {
+    Pipeline pipeline(
+        "appsrc name=feed format=time caps=meta/x-klv,parsed=true ! "
+        "mpegtsmux bitrate=2000000 ! filesink location=" +
+        file);
+    GstElement* feed = pipeline.element("feed");
+    GstFlowReturn flow;
+    for (GstClockTime i = 0; i < 20; ++i) {
+      Data klv(1000, std::byte{1});
+      GST_WRITE_UINT32_BE(klv.data(), 0x060E2B34);
+      GstBuffer* buffer = make_buffer(klv, i * 40 * GST_MSECOND, 40 * GST_MSECOND);
+      g_signal_emit_by_name(feed, "push-buffer", buffer, &flow);
+      gst_buffer_unref(buffer);
+    }
+    g_signal_emit_by_name(feed, "end-of-stream", &flow);
+    ASSERT_EQ(pipeline.play(10), "");
+  }
+  EXPECT_EQ(pads_of_tsdemux(file), 1);
+  gchar* contents = nullptr;
+  gsize size = 0;
+  ASSERT_TRUE(g_file_get_contents(file.c_str(), &contents, &size, nullptr));
+  std::string stream(contents, size);
+  g_free(contents);
+  ASSERT_GT(rename_private_stream(stream, "MVNR"), 0);
+  const std::string renamed = folder.file("b.ts");
+  g_file_set_contents(renamed.c_str(), stream.data(), gssize(stream.size()), nullptr);
+  EXPECT_EQ(pads_of_tsdemux(renamed), 0)
+      << "this GStreamer shows it: use it, and change docs/elements.md";
 }
 
 }  // namespace
