@@ -299,6 +299,18 @@ TEST_F(Rtp, DuplicatesChangeNothing) {
   for (size_t i = 0; i < gops_.size(); ++i) EXPECT_TRUE(received[i].data == gops_[i]);
 }
 
+TEST_F(Rtp, UpstreamLearnsThatNobodyWantsMore) {
+  const Packets packets = pay(gops_);
+  GstHarness* h = gst_harness_new_parse("rtpmvinrdepay ! identity eos-after=2");
+  gst_harness_set_src_caps_str(h, caps_.c_str());
+  GstFlowReturn flow = GST_FLOW_OK;
+  for (const Packet& packet : packets)
+    if (flow == GST_FLOW_OK)
+      flow = gst_harness_push(h, gst_buffer_new_memdup(packet.bytes.data(), packet.bytes.size()));
+  EXPECT_EQ(flow, GST_FLOW_EOS);
+  gst_harness_teardown(h);
+}
+
 TEST_F(Rtp, CapsTellAReceiverWhatComes) {
   pay({gops_[0]});
   for (const char* part :
