@@ -27,7 +27,7 @@ fail() { echo "install-deps.sh: $*" >&2; exit 1; }
 # --- packages -------------------------------------------------------------------------------
 packages="build-essential meson ninja-build pkg-config python3 python3-pip ca-certificates
   nlohmann-json3-dev libcli11-dev ccache libmd-dev libgtest-dev libbenchmark-dev
-  libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
+  libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserver-1.0-dev
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
   gstreamer1.0-plugins-bad gstreamer1.0-libav ffmpeg libmatroska-dev"
 missing=

@@ -6,6 +6,7 @@
 
 #include <exception>
 #include <new>
+#include <vector>
 
 #include "mvinr/stream.h"
 
@@ -13,6 +14,10 @@ G_BEGIN_DECLS
 GST_ELEMENT_REGISTER_DECLARE(mvinrparse);
 GST_ELEMENT_REGISTER_DECLARE(mvinrdec);
 GST_ELEMENT_REGISTER_DECLARE(mvinrmkvmux);
+GST_ELEMENT_REGISTER_DECLARE(mvinrfilter);
+GST_ELEMENT_REGISTER_DECLARE(mvinrviewselect);
+GST_ELEMENT_REGISTER_DECLARE(rtpmvinrpay);
+GST_ELEMENT_REGISTER_DECLARE(rtpmvinrdepay);
 GST_TYPE_FIND_REGISTER_DECLARE(mvinr);
 G_END_DECLS
 
@@ -51,6 +56,14 @@ class GstMvinrMap {
   GstMapInfo info_{};
   bool mapped_;
 };
+
+/// A buffer of these bytes, which it takes over without a copy.
+inline GstBuffer* gst_mvinr_buffer_new(std::vector<std::byte> data) {
+  auto* bytes = new std::vector<std::byte>(std::move(data));
+  return gst_buffer_new_wrapped_full(
+      GstMemoryFlags(0), bytes->data(), bytes->size(), 0, bytes->size(), bytes,
+      [](gpointer owned) { delete static_cast<std::vector<std::byte>*>(owned); });
+}
 
 /// Time of frame `index` at this frame rate; GST_CLOCK_TIME_NONE if the rate is 0 or the time is
 /// beyond what a GstClockTime can hold.

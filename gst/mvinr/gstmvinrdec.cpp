@@ -9,6 +9,9 @@
  * GRAY10_LE32, samples unchanged. Range of depth in metres: the pads' properties `depth-near` and
  * `depth-far`.
  *
+ * Views that were left out of the stream (by mvinrfilter, or lost in RTP) are no damage: they have
+ * no pads until they come for the first time, and after that GAP events while they are away.
+ *
  * The stream does not tell colorimetry; the caps say what GStreamer assumes for the size.
  *
  * Frames are independent of each other, so an accurate seek renders only frames inside the segment,

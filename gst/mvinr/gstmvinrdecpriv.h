@@ -76,8 +76,10 @@ extern GstStaticPadTemplate gst_mvinr_dec_sink_template;
 
 /* gstmvinrdecstream.cpp, streaming thread only */
 
-/// Makes the pads fit the sequence: new ones appear, changed ones get new caps, others go.
-void gst_mvinr_dec_update_pads(GstMvinrDec* self, const mvinr::SequenceInfo& sequence);
+/// Makes the pads fit the sequence: new ones appear, changed ones get new caps, others go. Views
+/// that are left out of the stream get no pads before they come for the first time.
+void gst_mvinr_dec_update_pads(GstMvinrDec* self, const mvinr::SequenceInfo& sequence,
+                               const std::vector<bool>& left_out);
 /// Removes all pads (when the element stops).
 void gst_mvinr_dec_remove_pads(GstMvinrDec* self);
 /// Stream-start and collection once more: upstream began another stream.

@@ -1,6 +1,7 @@
 // Access units to pictures: what of an access unit is to be shown, rendering, and damage.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "gstmvinr.h"
 #include "gstmvinrdecpriv.h"
@@ -15,7 +16,8 @@ namespace {
 struct Gop {
   mvinr::GopInfo info;
   GstClockTime pts = GST_CLOCK_TIME_NONE;  // of frame 0
-  std::vector<bool> damaged;               // per view: its unit cannot be decoded
+  std::vector<bool> missing;               // per view: damaged or left out, not to be rendered
+  bool damaged = false;                    // a view's unit cannot be decoded
   std::stop_token stop;
 
   GstClockTime frame_start(int frame) const {
@@ -133,9 +135,8 @@ static GstFlowReturn render_what_is_intact(GstMvinrDec* self, Gop& gop, int fram
     const auto status = state.decoder->render({&job, 1}, gop.stop);
     if (status) continue;
     if (status.error().code != ErrorCode::corrupt) return fail(self, status.error());
-    const bool first = std::none_of(gop.damaged.begin(), gop.damaged.end(), std::identity());
-    gop.damaged[size_t(job.view)] = true;
-    if (first) {
+    gop.missing[size_t(job.view)] = true;
+    if (!std::exchange(gop.damaged, true)) {
       const GstFlowReturn flow = report_damage(self, status.error());
       if (flow != GST_FLOW_OK) return flow;
     }
@@ -175,7 +176,7 @@ static Frames prepare_frame(GstMvinrDec* self, const Gop& gop, const Span& span,
   Frames frames;
   const auto pads = wanted_pads(self, flow);
   for (GstMvinrDecPad* pad : pads) {
-    if (gop.damaged[size_t(gst_mvinr_dec_pad_view(pad))]) continue;
+    if (gop.missing[size_t(gst_mvinr_dec_pad_view(pad))]) continue;
     if (qos && gst_mvinr_dec_pad_too_late(pad, &state.segment, span.start, span.duration)) {
       count(self, &GstMvinrDecStats::skipped);
       continue;
@@ -215,7 +216,7 @@ static GstFlowReturn push_frames(GstMvinrDec* self, const Gop& gop, int frame, c
   const guint64 number = gop.info.first_frame + guint64(frame);
   for (auto& f : frames) {
     GstMvinrDecPad* pad = f->pad();
-    if (gop.damaged[size_t(gst_mvinr_dec_pad_view(pad))]) continue;
+    if (gop.missing[size_t(gst_mvinr_dec_pad_view(pad))]) continue;
     GstBuffer* buffer = f->finish();
     GST_BUFFER_PTS(buffer) = span.start;
     GST_BUFFER_DTS(buffer) = GST_CLOCK_TIME_NONE;
@@ -285,6 +286,15 @@ static bool is_past_segment(const GstSegment& segment, const Gop& gop) {
   return gop.end() > gop.pts && gop.end() <= segment.start;
 }
 
+// Views that somebody dropped on purpose or in transport, which is no damage.
+static std::vector<bool> left_out_views(mvinr::Bytes access_unit, size_t views) {
+  std::vector<bool> left_out(views);
+  const auto states = mvinr::view_states(access_unit);
+  for (size_t v = 0; states && v < views; ++v)
+    left_out[v] = (*states)[v] == mvinr::ViewState::left_out;
+  return left_out;
+}
+
 static GstFlowReturn decode(GstMvinrDec* self, GstBuffer* buffer) {
   GstMvinrDecState& state = *self->priv->state;
   state.got_input = true;
@@ -314,12 +324,12 @@ static GstFlowReturn decode(GstMvinrDec* self, GstBuffer* buffer) {
                             known ? gop.pts + GST_BUFFER_DURATION(buffer) : GST_CLOCK_TIME_NONE);
   }
   gop.info = std::move(*header);
-  gop.damaged.assign(gop.info.sequence.views.size(), false);
+  gop.missing = left_out_views(map.bytes(), gop.info.sequence.views.size());
   const auto& rate = gop.info.sequence.frame_rate;
   if (!GST_CLOCK_TIME_IS_VALID(gop.pts)) gop.pts = gst_mvinr_frame_time(gop.info.first_frame, rate);
   if (gst_mvinr_is_from_matroska(self->sink))
     gop.pts = gst_mvinr_unrounded(gop.pts, rate).value_or(gop.pts);
-  gst_mvinr_dec_update_pads(self, gop.info.sequence);
+  gst_mvinr_dec_update_pads(self, gop.info.sequence, gop.missing);
   if (is_past_segment(state.segment, gop)) return GST_FLOW_EOS;
   if (!clip(state.segment, gop.pts, gop.end())) return GST_FLOW_OK;
   GstFlowReturn flow;
@@ -336,8 +346,10 @@ static GstFlowReturn decode(GstMvinrDec* self, GstBuffer* buffer) {
       return drop_access_unit(self, started.error(), gop.pts, gop.end());
     }
   }
+  for (GstMvinrDecPad* pad : state.pads)
+    if (gop.missing[size_t(gst_mvinr_dec_pad_view(pad))]) push_gap(self, pad, gop.pts, gop.end());
   flow = show_frames(self, gop);
-  if (std::none_of(gop.damaged.begin(), gop.damaged.end(), std::identity())) state.errors = 0;
+  if (!gop.damaged) state.errors = 0;
   return flow;
 }
 

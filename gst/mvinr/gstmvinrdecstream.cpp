@@ -146,9 +146,22 @@ static GstMvinrDecPad* add_pad(GstMvinrDec* self, int view, Component component)
   return pad;
 }
 
-void gst_mvinr_dec_update_pads(GstMvinrDec* self, const mvinr::SequenceInfo& sequence) {
+// The view has its pads already, if only it is of this sequence.
+static bool has_pads(const GstMvinrDecState& state, int view) {
+  return std::any_of(state.pads.begin(), state.pads.end(),
+                     [&](GstMvinrDecPad* pad) { return gst_mvinr_dec_pad_view(pad) == view; });
+}
+
+static bool all_views_have_pads(const GstMvinrDecState& state, const std::vector<bool>& left_out) {
+  for (size_t v = 0; v < left_out.size(); ++v)
+    if (!left_out[v] && !has_pads(state, int(v))) return false;
+  return true;
+}
+
+void gst_mvinr_dec_update_pads(GstMvinrDec* self, const mvinr::SequenceInfo& sequence,
+                               const std::vector<bool>& left_out) {
   GstMvinrDecState& state = *self->priv->state;
-  if (state.sequence && *state.sequence == sequence) return;
+  if (state.sequence && *state.sequence == sequence && all_views_have_pads(state, left_out)) return;
   const bool first_time = !state.sequence;
   remove_gone_pads(self, sequence);
 
@@ -165,6 +178,7 @@ void gst_mvinr_dec_update_pads(GstMvinrDec* self, const mvinr::SequenceInfo& seq
         if (gst_mvinr_dec_pad_configure(*old, view, sequence.frame_rate)) push_caps(*old);
         continue;
       }
+      if (left_out[size_t(v)]) continue;
       GstMvinrDecPad* pad = add_pad(self, v, component);
       gst_mvinr_dec_pad_configure(pad, view, sequence.frame_rate);
       push_stream_start(self, pad);

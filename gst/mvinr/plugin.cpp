@@ -7,6 +7,10 @@ static gboolean plugin_init(GstPlugin* plugin) {
   any |= GST_ELEMENT_REGISTER(mvinrparse, plugin);
   any |= GST_ELEMENT_REGISTER(mvinrdec, plugin);
   any |= GST_ELEMENT_REGISTER(mvinrmkvmux, plugin);
+  any |= GST_ELEMENT_REGISTER(mvinrfilter, plugin);
+  any |= GST_ELEMENT_REGISTER(mvinrviewselect, plugin);
+  any |= GST_ELEMENT_REGISTER(rtpmvinrpay, plugin);
+  any |= GST_ELEMENT_REGISTER(rtpmvinrdepay, plugin);
   return any;
 }
 

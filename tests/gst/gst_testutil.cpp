@@ -3,6 +3,7 @@
 #include <glib/gstdio.h>
 
 #include <cstring>
+#include <random>
 #include <stdexcept>
 
 #include "format/access_unit.h"
@@ -45,6 +46,26 @@ Data make_gop(const GopOptions& options) {
   header.frames = options.frames;
   header.model = model.config;
   return must(write_access_unit(header, must(encode_model(model))));
+}
+
+Data make_filler(size_t bytes, uint32_t seed, uint64_t first_frame) {
+  static const ModelConfig config = test_configs().front().config;
+  Header header{.sequence = sequence_for(config),
+                .first_frame = first_frame,
+                .frames = config.frames,
+                .model = config};
+  header.sequence.frame_rate = {25, 1};
+  std::mt19937_64 random(seed);
+  std::vector<UnitPayload> units = {{UnitType::network, 0, {}}, {UnitType::shared, 0, {}}};
+  for (int v = 0; v < config.views; ++v) units.push_back({UnitType::view, v, {}});
+  for (UnitPayload& unit : units) {
+    unit.payload.resize(bytes / units.size() / 8 * 8);
+    for (size_t i = 0; i < unit.payload.size(); i += 8) {
+      const uint64_t value = random();
+      std::memcpy(&unit.payload[i], &value, 8);
+    }
+  }
+  return must(write_access_unit(header, units));
 }
 
 std::vector<Data> make_gops(int count, const GopOptions& options) {

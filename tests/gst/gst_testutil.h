@@ -33,6 +33,10 @@ Data make_gop(const GopOptions& options = {});
 std::vector<Data> make_gops(int count, const GopOptions& options = {});
 Data joined(const std::vector<Data>& parts);
 
+/// An access unit of about `bytes` bytes: valid header and CRCs, units of random bytes. Everything
+/// but a decoder takes it.
+Data make_filler(size_t bytes, uint32_t seed, uint64_t first_frame = 0);
+
 /// Changes a bit in the payload of the first unit of this kind: 0 network, 2 + v view v.
 Data with_damaged_unit(Data access_unit, int unit);
 

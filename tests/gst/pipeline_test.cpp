@@ -264,6 +264,28 @@ TEST_P(MvinrAutoplug, PlaybinShowsTheFirstTexture) {
   }
 }
 
+// mvinrviewselect in place of mvinrdec, as an application with one pad would have it.
+TEST_P(MvinrAutoplug, PlayersTakeViewSelectIfItsRankSaysSo) {
+  GstPluginFeature* feature = gst_registry_lookup_feature(gst_registry_get(), "mvinrviewselect");
+  const guint rank = gst_plugin_feature_get_rank(feature);
+  EXPECT_EQ(rank, guint(GST_RANK_MARGINAL));
+  gst_plugin_feature_set_rank(feature, GST_RANK_PRIMARY + 100);
+  for (const char* player : {"decodebin", "decodebin3"}) {
+    Pipeline pipeline("filesrc location=" + path() + " ! " + player +
+                      " ! fakesink name=v sync=false");
+    EXPECT_EQ(pipeline.play(), "") << player;
+    EXPECT_EQ(rendered(pipeline.element("v")), 400u) << player;
+    GstIterator* elements =
+        gst_bin_iterate_all_by_element_factory_name(GST_BIN(pipeline.get()), "mvinrviewselect");
+    GValue value = G_VALUE_INIT;
+    EXPECT_EQ(gst_iterator_next(elements, &value), GST_ITERATOR_OK) << player;
+    g_value_unset(&value);
+    gst_iterator_free(elements);
+  }
+  gst_plugin_feature_set_rank(feature, rank);
+  gst_object_unref(feature);
+}
+
 TEST_P(MvinrAutoplug, Decodebin3ShowsOneStream) {
   Pipeline pipeline("filesrc location=" + path() + " ! decodebin3 ! fakesink name=v sync=false");
   EXPECT_EQ(pipeline.play(), "");

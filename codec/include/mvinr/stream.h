@@ -76,6 +76,43 @@ MVINR_API Result<uint32_t> access_unit_bytes(Bytes data);
 /// beginning of it at the end of data); data.size() if there is none.
 MVINR_API size_t find_access_unit(Bytes data, size_t from = 0);
 
+/// A unit of an access unit (docs/bitstream.md 4) by its place in the bytes.
+struct UnitInfo {
+  int type = 0;         // 1 network, 2 shared grids, 3 grids of one view; others are to be kept
+  int index = 0;        // of type 3: the view
+  size_t offset = 0;    // of the unit's own header
+  size_t bytes = 0;     // with its header
+  bool intact = false;  // all bytes are there and the CRC is right
+};
+
+/// The units of the access unit that starts at data[0], in order. They lie one behind the other
+/// from the end of the header on; what runs past the end of `data` is a last unit that is not
+/// intact. Errors: those of read_gop_info, `corrupt` if there are too many.
+MVINR_API Result<std::vector<UnitInfo>> list_units(Bytes data);
+
+/// What an access unit still has of a view.
+enum class ViewState : uint8_t {
+  there,
+  left_out,  // not in the access unit, nor damaged: somebody dropped it on purpose or in transport
+  damaged,   // its unit, or that of a view that it refers to
+};
+
+/// The state of every view. `corrupt`: no view can be decoded, because the network or the shared
+/// grids are damaged or missing. Other errors: those of list_units.
+MVINR_API Result<std::vector<ViewState>> view_states(Bytes access_unit);
+
+/// The access unit with these views only, and the views that they refer to (always lower ones).
+/// Nothing is decoded or encoded anew; the header stays, so that view numbers do, and decoders
+/// report the other views as left out. Units of other types are kept, and so are damaged ones.
+/// Errors: those of list_units; `invalid_argument` if the stream has no such view.
+MVINR_API Result<std::vector<std::byte>> filter_access_unit(Bytes access_unit,
+                                                            std::span<const int> views);
+
+/// The beginning of an access unit (prefix and header; what follows is ignored), with `units`
+/// behind it: units of that access unit, each whole. Sizes and CRC are made to fit.
+/// Errors: those of read_gop_info, `limit_exceeded`.
+MVINR_API Result<std::vector<std::byte>> join_access_unit(Bytes beginning, Bytes units);
+
 struct CameraFileEntry {
   std::string name;  // "v0"
   int width = 0, height = 0;

@@ -1,0 +1,96 @@
+// Access units by their units, without decoding them: what is there, and parts of them.
+#include <algorithm>
+#include <optional>
+
+#include "base/try.h"
+#include "format/access_unit.h"
+#include "format/header.h"
+#include "format/model_units.h"
+
+namespace mvinr {
+namespace {
+
+bool has_grids(const ModelConfig& model, bool per_view) {
+  return std::any_of(model.grids.begin(), model.grids.end(),
+                     [&](const GridConfig& grid) { return grid.per_view == per_view; });
+}
+
+/// All bytes are there, and every CRC is right: what is not listed was never meant to be.
+bool is_whole(const AccessUnit& unit, Bytes data) {
+  return data.size() >= unit.bytes && std::all_of(unit.units.begin(), unit.units.end(),
+                                                  [](const UnitView& u) { return u.intact; });
+}
+
+/// The view that an intact unit of a view refers to, or -1; nothing if there is no such unit or it
+/// names a view that it may not.
+std::optional<int> reference(const AccessUnit& unit, int view) {
+  const UnitView* own = unit.find(UnitType::view, view);
+  if (own == nullptr) return {};
+  const auto target = reference_of(view, own->payload);
+  return target ? std::optional(*target) : std::nullopt;
+}
+
+}  // namespace
+
+Result<std::vector<UnitInfo>> list_units(Bytes data) {
+  MVINR_ASSIGN(const AccessUnit unit, parse_access_unit(data));
+  std::vector<UnitInfo> list;
+  for (const UnitView& u : unit.units)
+    list.push_back({static_cast<int>(u.type), u.index, u.offset, u.bytes, u.intact});
+  return list;
+}
+
+Result<std::vector<ViewState>> view_states(Bytes access_unit) {
+  MVINR_ASSIGN(const AccessUnit unit, parse_access_unit(access_unit));
+  const ModelConfig& model = unit.header.model;
+  if (unit.find(UnitType::network) == nullptr)
+    return Error{ErrorCode::corrupt, "the network is damaged or missing"};
+  if (has_grids(model, false) && unit.find(UnitType::shared) == nullptr)
+    return Error{ErrorCode::corrupt, "the unit of the shared grids is damaged or missing"};
+  std::vector<ViewState> states(model.views, ViewState::there);
+  if (!has_grids(model, true)) return states;
+  const ViewState missing = is_whole(unit, access_unit) ? ViewState::left_out : ViewState::damaged;
+  for (int view = 0; view < model.views; ++view) {
+    ViewState& state = states[static_cast<size_t>(view)];
+    if (unit.find(UnitType::view, view) == nullptr)
+      state = missing;
+    else if (const auto target = reference(unit, view); !target)
+      state = ViewState::damaged;
+    else if (*target >= 0)
+      state = states[static_cast<size_t>(*target)];
+  }
+  return states;
+}
+
+Result<std::vector<std::byte>> filter_access_unit(Bytes access_unit, std::span<const int> views) {
+  MVINR_ASSIGN(const AccessUnit unit, parse_access_unit(access_unit));
+  const int count = unit.header.model.views;
+  std::vector<bool> keep(static_cast<size_t>(count));
+  for (const int view : views) {
+    if (view < 0 || view >= count)
+      return Error{ErrorCode::invalid_argument, "there is no view " + std::to_string(view) +
+                                                    ", the stream has views 0.." +
+                                                    std::to_string(count - 1)};
+    // References point to lower views, so that this ends.
+    for (std::optional<int> v = view; v && *v >= 0; v = reference(unit, *v))
+      keep[static_cast<size_t>(*v)] = true;
+  }
+  std::vector<std::byte> units;
+  for (const UnitView& u : unit.units) {
+    // A unit that is not intact may be of another type or view than it seems.
+    const bool unwanted =
+        u.intact && u.type == UnitType::view && u.index < count && !keep[size_t(u.index)];
+    const Bytes bytes = access_unit.subspan(u.offset, u.bytes);
+    if (!unwanted) units.insert(units.end(), bytes.begin(), bytes.end());
+  }
+  return join_access_unit(access_unit, units);
+}
+
+Result<std::vector<std::byte>> join_access_unit(Bytes beginning, Bytes units) {
+  MVINR_ASSIGN(const Beginning parsed, read_beginning(beginning));
+  MVINR_ASSIGN(std::vector<std::byte> out, write_beginning(parsed.header, units.size()));
+  out.insert(out.end(), units.begin(), units.end());
+  return out;
+}
+
+}  // namespace mvinr
