@@ -86,27 +86,47 @@ def ms_ssim(a, b, peak=255.0):
     return result
 
 
+class PlanePsnr:
+    """PSNR of the mean squared error over all pictures, and the mean of the pictures' PSNR."""
+
+    def __init__(self, peak):
+        self.peak, self.error, self.samples, self.single = peak, 0, 0, []
+
+    def add(self, a, b):
+        error = squared_error(a, b)
+        self.error += error
+        self.samples += a.size
+        self.single.append(psnr(error, a.size, self.peak))
+
+    def total(self):
+        return psnr(self.error, self.samples, self.peak)
+
+    def mean(self):
+        return sum(self.single) / len(self.single)
+
+
 def texture_quality(reference, decoded, width, height, frames, with_ssim=True):
-    """Of one view: PSNR of the mean squared error over all pictures, mean MS-SSIM of luma."""
-    shapes = plane_shapes("texture", width, height)
-    errors, similarity = [0, 0, 0], 0.0
+    """Of one view: PSNR, and mean MS-SSIM of luma."""
+    planes, similarity = [PlanePsnr(255) for _ in range(3)], 0.0
     for a, b in zip(pictures(reference, "texture", width, height, frames),
                     pictures(decoded, "texture", width, height, frames)):
-        errors = [e + squared_error(p, q) for e, p, q in zip(errors, a, b)]
+        for plane, p, q in zip(planes, a, b):
+            plane.add(p, q)
         if with_ssim:
             similarity += ms_ssim(a[0], b[0])
-    y, u, v = (psnr(e, frames * h * w, 255) for e, (h, w) in zip(errors, shapes))
-    result = {"y_psnr": y, "yuv_psnr": yuv_psnr(y, u, v)}
+    result = {"y_psnr": planes[0].total(), "yuv_psnr": yuv_psnr(*(p.total() for p in planes)),
+              "y_psnr_pictures": planes[0].mean()}
     if with_ssim:
         result["ms_ssim"] = similarity / frames
     return result
 
 
 def depth_quality(reference, decoded, width, height, frames):
-    error = sum(squared_error(a[0], b[0])
-                for a, b in zip(pictures(reference, "depth", width, height, frames),
-                                pictures(decoded, "depth", width, height, frames)))
-    return {"depth_psnr": psnr(error, frames * height * width, 65535)}
+    plane = PlanePsnr(65535)
+    for a, b in zip(pictures(reference, "depth", width, height, frames),
+                    pictures(decoded, "depth", width, height, frames)):
+        plane.add(a[0], b[0])
+    return {"depth_psnr": plane.total(), "depth_psnr_pictures": plane.mean()}
 
 
 def mean(results):

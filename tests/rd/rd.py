@@ -114,6 +114,8 @@ def parse(arguments):
     add("--base-views", default="", help="of mvinrenc mode=hybrid; default: its own choice")
     add("--base-encoder", default="", help="of mvinrenc mode=hybrid; default: its own choice")
     add("--x265-preset", default="slow")
+    add("--x265-info", type=int, choices=[0, 1], default=0, help="1: with the SEI in which x265 "
+        "writes its settings, 2.3 kB in every stream")
     add("--vvenc-preset", default="medium")
     add("--mv-hevc-config", metavar="FILE", help="HTM's cfg/MV-HEVC/baseCfg_2view.cfg")
     add("--3d-hevc-config", metavar="FILE", help="of HTM, for exactly the coded views")
@@ -124,7 +126,7 @@ def parse(arguments):
     paths = dict(options.program)
     if options.tool:
         paths["mvinr-encode"] = options.tool
-    options.programs = Programs(paths, options.build)
+    options.programs, options.failed = Programs(paths, options.build), False
     return options
 
 
@@ -157,7 +159,8 @@ class Progress:
 
 
 def run_clip(options, folder, usable, left_out, warp):
-    """Measures all codecs on one clip; returns its rows."""
+    """Measures all codecs on one clip; returns its rows. A codec that fails is left out, so that
+    a night's run does not end with it; then options.failed is set."""
     clip = Clip(folder, options.size, options.frames, options.views, options.left_out, options.gop)
     store = Store(pathlib.Path(options.work) / clip.name)
     print(f"{clip.name}: {len(clip.views)} views, {clip.frames} frames of {clip.size}", flush=True)
@@ -168,8 +171,9 @@ def run_clip(options, folder, usable, left_out, warp):
     for codec in usable:
         try:
             found = curve.measure(codec, clip, store, warp, progress)
-        except Unavailable as error:
-            left_out[codec.name] = str(error)
+        except RdError as error:
+            left_out[codec.name] = str(error).splitlines()[-1]
+            options.failed |= not isinstance(error, Unavailable)
             print(f"{codec.name} is left out: {error}", flush=True)
             continue
         rows += [{"clip": clip.name, **row} for row in found]
@@ -227,6 +231,7 @@ def main(arguments=None):
         sys.exit(130)
     except RdError as error:
         sys.exit(f"rd.py: {error}")
+    sys.exit(1 if options.failed else 0)
 
 
 if __name__ == "__main__":

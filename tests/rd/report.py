@@ -6,6 +6,7 @@ import bdrate
 
 COLUMNS = ("clip", "codec", "setting", "offset", "chosen", "bytes", "texture_bytes", "depth_bytes",
            "y_psnr", "yuv_psnr", "ms_ssim", "depth_psnr", "synthesis_psnr", "left_out_psnr",
+           "y_psnr_pictures", "depth_psnr_pictures",
            "encode_s", "encode_cpu_s", "decode_s", "decode_cpu_s")
 # (column, heading); the first three and the last two are what issue and papers ask for.
 MEASURES = (("y_psnr", "Y-PSNR"), ("yuv_psnr", "YUV-PSNR"), ("ms_ssim", "MS-SSIM"),

@@ -84,6 +84,8 @@ class Hybrid(Mvinr):
                                   "LibTorch and GStreamer (--build names the build folder)"
                                   ) from None
 
+    # --no-fault below: a crash ends gst-launch, which otherwise waits for a debugger for ever.
+
     def environment(self):
         plugins = [os.path.abspath(os.path.join(self.options.build, "gst", name))
                    for name in ("mvinr", "mvinrenc")]
@@ -106,7 +108,7 @@ class Hybrid(Mvinr):
             properties.append(f'base-views="{o.base_views}"')
         if o.base_encoder:
             properties.append(f'base-encoder="{o.base_encoder}"')
-        command = [self.launch, "-e", "-q", "mvinrenc", "name=e", *properties, "!", "mvinrparse",
+        command = [self.launch, "--no-fault", "-e", "-q", "mvinrenc", "name=e", *properties, "!", "mvinrparse",
                    "!", "filesink", f"location={folder / 'stream.mvinr'}"]
         for number, view in enumerate(clip.views):
             for component in ("texture", "depth"):
@@ -123,7 +125,7 @@ class Hybrid(Mvinr):
             raise
 
     def decode(self, clip, part, folder, out):
-        command = [self.launch, "-q", "filesrc", f"location={folder / 'stream.mvinr'}", "!",
+        command = [self.launch, "--no-fault", "-q", "filesrc", f"location={folder / 'stream.mvinr'}", "!",
                    "mvinrparse", "!", "mvinrdec", "name=d"]
         for number, view in enumerate(clip.views):
             for component in ("texture", "depth"):

@@ -18,13 +18,12 @@ class X265(Simulcast):
 
     def identity(self, clip):
         return {"codec": self.name, "version": programs.first_line([self.ffmpeg, "-version"]),
-                "preset": self.options.x265_preset, "tune": "psnr", "info": 0}
+                "preset": self.options.x265_preset, "tune": "psnr", "info": self.options.x265_info}
 
     def encode_video(self, clip, source, component, setting, stream):
         pixels = "gray10le" if component == "depth" else "yuv420p"
-        # info=0: no SEI with the encoder's settings, some hundred bytes in every stream.
         params = (f"crf={setting:g}:keyint={clip.gop}:min-keyint={clip.gop}:scenecut=0:"
-                  "info=0:log-level=error")
+                  f"info={self.options.x265_info}:log-level=error")
         return programs.run([
             self.ffmpeg, "-v", "error", "-y", "-f", "rawvideo", "-s", clip.size, "-r",
             f"{clip.fps:g}", "-pix_fmt", pixels, "-i", source, "-c:v", "libx265", "-preset",
