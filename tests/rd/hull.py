@@ -8,7 +8,8 @@ def choose_offsets(points, rounds=8):
     For each texture quantiser, the offset that maximises dB - slope * log2(bytes), where slope is
     what a doubling of the rate buys at that place of the curve: the slope between the neighbouring
     points as chosen so far. It begins with the offset nearest to 0 and is repeated until nothing
-    changes. Such points lie on the convex hull of all combinations."""
+    changes. A line of that slope through a chosen point has no other offset's point above it: the
+    choice follows the upper convex hull of all combinations."""
     order = sorted(points, key=lambda q: min(rate for rate, _ in points[q].values()))
     chosen = {q: min(points[q], key=lambda o: (abs(o), o)) for q in order}
     for _ in range(rounds):

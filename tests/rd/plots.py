@@ -5,6 +5,7 @@ matplotlib.use("Agg")
 # pylint: disable=wrong-import-position
 from matplotlib import pyplot, ticker
 
+import coders
 import report
 
 # Okabe and Ito's colours, distinct for colour-blind readers too, each with its own marker.
@@ -20,10 +21,16 @@ def kilobytes(value, _=None):
     return f"{value:g}"
 
 
-def panel(axes, rows, measure, titles, table, order):
+def style(codec):
+    """The same for a codec in every plot."""
+    known = list(coders.CODECS)
+    return STYLES[known.index(codec) % len(STYLES)] if codec in known else ("#666666", ".")
+
+
+def panel(axes, rows, measure, titles, table):
     rates = []
-    for codec in order:
-        color, marker = STYLES[order.index(codec) % len(STYLES)]
+    for codec in report.codecs_of(rows):
+        color, marker = style(codec)
         points = sorted(report.curve(rows, codec, measure))
         if not points:
             continue
@@ -50,7 +57,6 @@ def panel(axes, rows, measure, titles, table, order):
 def draw(path, rows, clip, anchor, titles):
     """One figure for a clip: a panel for each measure that was taken. Writes PATH.png, PATH.svg."""
     measures = [name for name in AXES if any(row.get(name) is not None for row in rows)]
-    order = report.codecs_of(rows)
     table = report.bd_table(rows, anchor)
     columns = min(2, len(measures))
     lines = (len(measures) + columns - 1) // columns
@@ -58,7 +64,7 @@ def draw(path, rows, clip, anchor, titles):
                                    squeeze=False, layout="constrained")
     cells = list(grid.flat)
     for axes, measure in zip(cells, measures):
-        panel(axes, rows, measure, titles, table, order)
+        panel(axes, rows, measure, titles, table)
     for axes in cells[len(measures):]:
         axes.set_visible(False)
     figure.suptitle(f"{clip}\nin brackets: BD-rate against {titles.get(anchor, anchor)}",
