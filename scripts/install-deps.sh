@@ -28,7 +28,8 @@ done
 fail() { echo "install-deps.sh: $*" >&2; exit 1; }
 
 # --- packages -------------------------------------------------------------------------------
-packages="build-essential meson ninja-build pkg-config python3 python3-pip python3-numpy ca-certificates
+packages="build-essential meson ninja-build pkg-config python3 python3-pip python3-numpy
+  ca-certificates
   nlohmann-json3-dev libcli11-dev ccache libmd-dev libgtest-dev libbenchmark-dev
   libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good

@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import time
 
 
 def key_hash(key):
@@ -18,6 +19,11 @@ class Store:
     def __init__(self, root):
         self.root = pathlib.Path(root)
         self.root.mkdir(parents=True, exist_ok=True)
+        self.made = 0  # entries that had to be made
+        # What a killed run left behind; younger folders may belong to a run beside this one.
+        for path in [*self.root.glob(".partial-*"), *self.root.glob(".decoded-*")]:
+            if time.time() - path.stat().st_mtime > 2 * 86400:
+                shutil.rmtree(path, ignore_errors=True)
 
     def folder(self, label, key):
         return self.root / f"{label}-{key_hash(key)}"
@@ -37,6 +43,7 @@ class Store:
         final = self.folder(label, key)
         if result is not None:
             return final, result
+        self.made += 1
         partial = pathlib.Path(tempfile.mkdtemp(prefix=".partial-", dir=self.root))
         try:
             result = produce(partial)

@@ -1,5 +1,5 @@
-"""A multi-view clip: v{i}_texture.mkv, v{i}_depth.mkv and cameras.json (MPEG Immersive Video style),
-for moving cameras also poses.json. Made into raw files of the wanted size and length."""
+"""A multi-view clip: v{i}_texture.mkv, v{i}_depth.mkv and cameras.json (MPEG Immersive Video
+style), for moving cameras also poses.json. Made into raw files of the wanted size and length."""
 import copy
 import json
 import os

@@ -69,6 +69,11 @@ class Programs:
         own = os.path.join(self.build, "codec", "tools", name)
         if os.access(own, os.X_OK):
             return os.path.abspath(own)
+        if name.startswith("mvinr-"):  # a program of ours that was given has the others beside it
+            for other, path in self.paths.items():
+                beside = os.path.join(os.path.dirname(path), name)
+                if other.startswith("mvinr-") and os.access(beside, os.X_OK):
+                    return os.path.abspath(beside)
         for candidate in (name, *others):
             if shutil.which(candidate):
                 return shutil.which(candidate)

@@ -143,15 +143,16 @@ def run_floor(options):
 
 
 class Progress:
-    def __init__(self, total):
-        self.total, self.done, self.start, self.last = total, 0, time.monotonic(), time.monotonic()
-        self.worked = 0
+    def __init__(self, total, store):
+        self.total, self.store, self.done, self.worked = total, store, 0, 0
+        self.start = self.last = time.monotonic()
+        self.made = store.made
 
     def __call__(self, row):
         now = time.monotonic()
         self.done += 1
         took, self.last = now - self.last, now
-        stored = took < 0.2
+        stored, self.made = self.store.made == self.made, self.store.made
         self.worked += not stored
         left = (now - self.start) / max(self.worked, 1) * (self.total - self.done) / 60
         note = "stored" if stored else f"{took:.0f} s, about {left:.0f} min left"
@@ -166,7 +167,7 @@ def run_clip(options, folder, usable, left_out, warp):
     print(f"{clip.name}: {len(clip.views)} views, {clip.frames} frames of {clip.size}", flush=True)
     clip.extract(store)
     progress = Progress(sum(len(codec.qualities()) * (len(codec.depth_offsets) if warp else 1)
-                            for codec in usable))
+                            for codec in usable), store)
     rows = []
     for codec in usable:
         try:

@@ -75,8 +75,8 @@ def write_bd(path, tables, anchor):
 
 def markdown(tables, anchor, left_out):
     """The BD-rate table; left_out: {codec: message} of codecs that could not run."""
-    lines = [f"BD-rate against {anchor}, per cent more (+) or fewer (-) bytes at equal quality.", "",
-             "| clip | codec | " + " | ".join(heading for _, heading in MEASURES) + " |",
+    lines = [f"BD-rate against {anchor}, per cent more (+) or fewer (-) bytes at equal quality.",
+             "", "| clip | codec | " + " | ".join(heading for _, heading in MEASURES) + " |",
              "|---|---|" + "---|" * len(MEASURES)]
     for clip, table in tables.items():
         for codec, values in table.items():

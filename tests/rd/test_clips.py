@@ -36,7 +36,8 @@ class Clips(unittest.TestCase):
         self.assertEqual(clip.views, ["v0", "v2", "v4"])
         self.assertEqual(clips.nearest(clip, "v3"), ["v2", "v4"])
         self.assertEqual(synthesis.targets(clip)[-2:],
-                         [synthesis.Target(("v0", "v2"), "v1"), synthesis.Target(("v2", "v4"), "v3")])
+                         [synthesis.Target(("v0", "v2"), "v1"),
+                          synthesis.Target(("v2", "v4"), "v3")])
 
     def test_one_view_has_no_half_way_camera(self):
         self.assertEqual(synthesis.targets(self.clip([(0, 0, 0)])), [])

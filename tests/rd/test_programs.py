@@ -43,6 +43,12 @@ class ProgramsTest(unittest.TestCase):
         self.assertEqual(programs.Programs({}, self.folder).look("sh"), str(own))
         self.assertTrue(programs.Programs({}, "none").look("sh").endswith("/sh"))
 
+    def test_a_program_of_ours_is_also_looked_for_beside_another_one_that_was_given(self):
+        encoder = testing.script(self.folder / "mvinr-encode", "")
+        decoder = testing.script(self.folder / "mvinr-decode", "")
+        found = programs.Programs({"mvinr-encode": str(encoder)}, "none")
+        self.assertEqual(found.look("mvinr-decode"), str(decoder))
+
     def test_a_failure_shows_command_status_and_messages(self):
         path = testing.script(self.folder / "fails", "import sys; sys.exit('no room on the disk')")
         with self.assertRaisesRegex(RdError, r"fails --x\nfailed \(1\): no room on the disk"):
@@ -60,9 +66,9 @@ class ProgramsTest(unittest.TestCase):
                               f"open('{self.folder}/pid', 'w').write(str(os.getpid()))\n"
                               "time.sleep(60)")
         here = os.path.dirname(os.path.abspath(__file__))
-        child = subprocess.Popen([sys.executable, "-c", f"import sys; sys.path.insert(0, {here!r})\n"
-                                  f"import programs; programs.run([{str(path)!r}])"],
-                                 stderr=subprocess.DEVNULL)
+        child = subprocess.Popen(
+            [sys.executable, "-c", f"import sys; sys.path.insert(0, {here!r})\n"
+             f"import programs; programs.run([{str(path)!r}])"], stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 20
         while not (pid := self.read("pid")) and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -18,12 +18,12 @@ class Mvinr(Whole):
         return {"effort": o.effort, "seconds": o.seconds, "profile": o.profile,
                 "depth-weight": o.depth_weight}
 
-    def libraries(self):
+    def libraries(self, prefixes):
         """Of the build folder: a rebuilt codec makes the points anew."""
         found = {}
         for path, _, names in os.walk(self.options.build):
             for name in names:
-                if name.startswith(("libmvinr", "libgstmvinr")) and ".so" in name:
+                if name.startswith(prefixes) and ".so" in name:
                     full = os.path.join(path, name)
                     if not os.path.islink(full):
                         found[name] = programs.digest(full)
@@ -40,7 +40,7 @@ class Implicit(Mvinr):
 
     def identity(self, clip):
         return {"codec": self.name, **self.settings(), "encoder": programs.digest(self.encoder),
-                "decoder": programs.digest(self.decoder), **self.libraries()}
+                "decoder": programs.digest(self.decoder), **self.libraries(("libmvinr",))}
 
     def command(self, clip, setting, stream, stats):
         o = self.options
@@ -94,7 +94,8 @@ class Hybrid(Mvinr):
 
     def identity(self, clip):
         return {"codec": self.name, **self.settings(), "base-views": self.options.base_views,
-                "base-encoder": self.options.base_encoder, **self.libraries()}
+                "base-encoder": self.options.base_encoder,
+                **self.libraries(("libmvinr", "libgstmvinr"))}
 
     def encode(self, clip, part, folder):
         o = self.options
@@ -108,8 +109,8 @@ class Hybrid(Mvinr):
             properties.append(f'base-views="{o.base_views}"')
         if o.base_encoder:
             properties.append(f'base-encoder="{o.base_encoder}"')
-        command = [self.launch, "--no-fault", "-e", "-q", "mvinrenc", "name=e", *properties, "!", "mvinrparse",
-                   "!", "filesink", f"location={folder / 'stream.mvinr'}"]
+        command = [self.launch, "--no-fault", "-e", "-q", "mvinrenc", "name=e", *properties, "!",
+                   "mvinrparse", "!", "filesink", f"location={folder / 'stream.mvinr'}"]
         for number, view in enumerate(clip.views):
             for component in ("texture", "depth"):
                 command += ["filesrc", f"location={clip.original(view, component)}", "!",
@@ -125,8 +126,8 @@ class Hybrid(Mvinr):
             raise
 
     def decode(self, clip, part, folder, out):
-        command = [self.launch, "--no-fault", "-q", "filesrc", f"location={folder / 'stream.mvinr'}", "!",
-                   "mvinrparse", "!", "mvinrdec", "name=d"]
+        command = [self.launch, "--no-fault", "-q", "filesrc",
+                   f"location={folder / 'stream.mvinr'}", "!", "mvinrparse", "!", "mvinrdec", "name=d"]
         for number, view in enumerate(clip.views):
             for component in ("texture", "depth"):
                 command += [f"d.{component}_{number}", "!", "queue", "!", "filesink",

@@ -32,5 +32,5 @@ class X265(Simulcast):
 
     def decode_video(self, clip, stream, component, out):
         pixels = "gray10le" if component == "depth" else "yuv420p"
-        return programs.run([self.ffmpeg, "-v", "error", "-y", "-i", stream, "-vsync", "0", "-pix_fmt",
-                             pixels, "-f", "rawvideo", out])
+        return programs.run([self.ffmpeg, "-v", "error", "-y", "-i", stream, "-vsync", "0",
+                             "-pix_fmt", pixels, "-f", "rawvideo", out])
