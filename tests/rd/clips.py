@@ -114,7 +114,7 @@ class Clip:
                 "frames": self.frames, "views": self.views, "gop": self.gop}
 
     def extract(self, store):
-        """Raw files of all views, cameras.json of their size, coded.json with the coded views."""
+        """Raw files of all views, with the cameras of their size."""
         key = {**self.identity(), "left out": self.left_out, "kind": "raw"}
         folder, _ = store.make("raw", key, self._extract)
         self.raw = folder
@@ -134,17 +134,26 @@ class Clip:
                 if target.stat().st_size != wanted:
                     raise RdError(f"{self.source(view, component)}: {target.stat().st_size} bytes "
                                   f"of raw pictures, not {wanted}: wrong size or too few frames")
+        self.write_cameras(folder)
+        return {"frames": self.frames}
+
+    def write_cameras(self, folder):
+        """cameras.json (and poses.json) of all views, and in coded/ of those that are coded."""
         cameras = scaled_cameras(self.cameras, self.width, self.height)
-        coded = {**cameras, "cameras": [self.camera(v, cameras) for v in self.views]}
-        for name, content in (("cameras.json", cameras), ("coded.json", coded)):
-            with open(folder / name, "w", encoding="utf-8") as file:
-                json.dump(content, file, indent=1)
+        names = [camera["Name"] for camera in cameras["cameras"]]
+        coded = [names.index(view) for view in self.views]
+        poses = None
         if (self.folder / "poses.json").exists():
             with open(self.folder / "poses.json", encoding="utf-8") as file:
                 poses = scaled_poses(json.load(file), self.native, (self.width, self.height))
-            with open(folder / "poses.json", "w", encoding="utf-8") as file:
-                json.dump(poses, file)
-        return {"frames": self.frames}
+        (folder / "coded").mkdir()
+        for place, numbers in ((folder, range(len(names))), (folder / "coded", coded)):
+            content = {**cameras, "cameras": [cameras["cameras"][i] for i in numbers]}
+            (place / "cameras.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+            if poses:
+                content = {**poses, "K": [poses["K"][i] for i in numbers],
+                           "frames": [[frame[i] for i in numbers] for frame in poses["frames"]]}
+                (place / "poses.json").write_text(json.dumps(content), encoding="utf-8")
 
     def check_decoded(self, folder, components=("texture", "depth")):
         """A decoder that gave too few pictures is an error, not a bad PSNR."""

@@ -2,6 +2,7 @@
 import dataclasses
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -102,6 +103,12 @@ def digest(path):
                 sha.update(block)
         _digests[stamp] = sha.hexdigest()[:16]
     return _digests[stamp]
+
+
+def own_libraries(path):
+    """Digests of this project's libraries that a program loads."""
+    found = re.findall(r"(libmvinr\S*) => (\S+)", output(["ldd", path]))
+    return {name: digest(file) for name, file in found if os.path.exists(file)}
 
 
 def output(command):

@@ -39,11 +39,16 @@ class Warp:
                               "the build folder), or give its path with --program mvinr-warp=PATH")
 
     def identity(self):
-        return {"warp": programs.digest(self.path)}
+        return {"warp": programs.digest(self.path), **programs.own_libraries(self.path)}
 
     def render(self, clip, folder, target, out):
         """Renders `target` from the textures and depths in `folder`; returns the texture's file."""
-        raise NotImplementedError
+        programs.run([self.path, "--input-dir", folder, "--cameras", clip.raw / "cameras.json",
+                      "--views", ",".join(target.bases), "--target",
+                      target.view or ":".join(target.bases), "--texture-format",
+                      clips.FORMATS["texture"], "--depth-format", clips.FORMATS["depth"],
+                      "--frames", clip.frames, "--no-depth", "-q", "-o", out])
+        return clip.file(out, target.name, "texture")
 
 
 def reference(clip, store, warp, target):

@@ -54,6 +54,20 @@ class Clips(unittest.TestCase):
                                    (32, 24))
         self.assertEqual(poses["K"][0], [[30, 0, 15.5], [0, 30, 11.5], [0, 0, 1]])
 
+    def test_cameras_of_the_coded_views_are_written_with_their_poses(self):
+        poses = {"K": [[[60, 0, v], [0, 60, 0], [0, 0, 1]] for v in range(3)],
+                 "frames": [[[[f, v]] for v in range(3)] for f in range(2)]}
+        folder = testing.write_clip(self.folder / "clip", [(0, -v, 0) for v in range(3)])
+        (folder / "poses.json").write_text(json.dumps(poses))
+        clip = clips.Clip(folder, views=["v2", "v0"])
+        clip.write_cameras(self.folder)
+        for place, order in ((self.folder, [0, 1, 2]), (self.folder / "coded", [2, 0])):
+            cameras = json.loads((place / "cameras.json").read_text())
+            self.assertEqual([c["Name"] for c in cameras["cameras"]], [f"v{v}" for v in order])
+            read = json.loads((place / "poses.json").read_text())
+            self.assertEqual(read["frames"], [[[[f, v]] for v in order] for f in range(2)])
+            self.assertEqual([k[0][2] for k in read["K"]], order)
+
     def test_the_number_of_views_or_their_names_can_be_given(self):
         self.assertEqual(self.clip([(0, 0, 0)] * 3, views=2).views, ["v0", "v1"])
         self.assertEqual(self.clip([(0, 0, 0)] * 3, views=["v2", "v0"]).views, ["v2", "v0"])

@@ -176,7 +176,7 @@ class HybridTest(Fixture):
         codec.encode(self.clip, Part("all", 0.004), self.folder)
         words = (self.folder / "line").read_text().split("\n")
         for word in ("mode=hybrid", "lambda=0.004", "gop-size=2", 'base-views="v0,v1"',
-                     f"cameras={self.clip.raw / 'coded.json'}", "e.texture_1", "e.depth_1",
+                     f"cameras={self.clip.raw / 'coded' / 'cameras.json'}", "e.texture_1", "e.depth_1",
                      "format=gray16-le", "format=i420", "framerate=30/1"):
             self.assertIn(word, words)
 

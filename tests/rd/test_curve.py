@@ -6,10 +6,13 @@ import unittest
 import numpy as np
 
 import curve
+import programs
 import report
+import synthesis
 import testing
 from cache import Store
 from coders.base import Simulcast, Whole
+from errors import Unavailable
 from programs import Times
 
 
@@ -73,6 +76,19 @@ class CopyWarp:
         path = pathlib.Path(out) / f"{target.name}.yuv"
         shutil.copy(clip.file(folder, target.bases[0], "texture"), path)
         return path
+
+
+# mvinr-warp: "renders" the first base, and says what it was asked for.
+WARP = """
+import sys, shutil, os
+words = [w for w in sys.argv[1:] if w not in ('--no-depth', '-q')]
+a = dict(zip(words[::2], words[1::2]))
+name = a['--target'].replace(':', '-')
+source = a['--views'].split(',')[0] + '_texture_64x48_yuv420p.yuv'
+assert os.path.exists(a['--cameras']) and a['--frames'] == '2', a
+shutil.copy(os.path.join(a['--input-dir'], source),
+            os.path.join(a['-o'], name + '_texture_64x48_yuv420p.yuv'))
+"""
 
 
 class CurveTest(unittest.TestCase):
@@ -157,3 +173,21 @@ class CurveTest(unittest.TestCase):
         self.assertIn("left_out_psnr", row)
         self.assertLess(row["left_out_psnr"], 40)  # view 0 is not view 1
         self.assertIn("synthesis_psnr", row)
+
+    def test_mvinr_warp_is_called_for_half_way_and_left_out_cameras(self):
+        testing.script(self.folder / "mvinr-warp", WARP)
+        found = programs.Programs({"mvinr-warp": str(self.folder / "mvinr-warp")}, "none")
+        warp = synthesis.Warp(found)
+        warp.check()
+        for target in (synthesis.Target(("v1", "v2")), synthesis.Target(("v0", "v2"), "v1")):
+            out = self.folder / f"out-{target.name}"
+            out.mkdir()
+            path = warp.render(self.clip, self.clip.raw, target, out)
+            self.assertEqual(path.read_bytes(),
+                             self.clip.original(target.bases[0], "texture").read_bytes())
+
+    def test_without_mvinr_warp_the_message_names_it(self):
+        warp = synthesis.Warp(programs.Programs({}, "none"))
+        if not warp.path:
+            with self.assertRaisesRegex(Unavailable, "--program mvinr-warp=PATH"):
+                warp.check()

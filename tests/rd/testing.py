@@ -42,8 +42,7 @@ def fill(clip, seed=1):
                 dtype).itemsize * clip.frames
             values = peak * (0.5 + 0.4 * np.sin(np.arange(samples) / generator.uniform(5, 9)))
             values.astype(dtype).tofile(clip.original(view, component))
-    for name in ("cameras.json", "coded.json"):
-        (clip.raw / name).write_text(json.dumps(clip.cameras))
+    clip.write_cameras(clip.raw)
 
 
 def raw_clip(folder, positions=((0, 0, 0), (0, -0.1, 0)), size=(64, 48), frames=2, **options):

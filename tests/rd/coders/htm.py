@@ -24,7 +24,7 @@ def several_views(text, views):
     numbers = list(range(views))
     last = " ".join(map(str, numbers))
     result = [f"NumberOfLayers : {views}", f"ViewOrderIndex : {last}", f"ViewId : {last}",
-              "DimensionIdLen : 6", "VpsNumLayerSets : 2", "LayerIdsInSet_0 : 0",
+              f"DimensionIdLen : {max(3, (views - 1).bit_length())}", "VpsNumLayerSets : 2", "LayerIdsInSet_0 : 0",
               f"LayerIdsInSet_1 : {last}", "OutputLayerSetIdx : 1",
               f"LayerIdsInAddOutputLayerSet_0 : {last}", "ProfileTierLevelIdx_0 : 1"]
     levels = " ".join(["1"] + ["2"] * (views - 1))
@@ -60,7 +60,7 @@ class Htm:
         for config in configs:
             command += ["-c", config]
         for layer, path in enumerate(inputs):
-            command += [f"--InputFile_{layer}={path}", f"--ReconFile_{layer}="]
+            command += [f"--InputFile_{layer}={path}", f"--ReconFile_{layer}=/dev/null"]
         return programs.run(command + [
             f"--BitstreamFile={stream}", f"--SourceWidth={clip.width}",
             f"--SourceHeight={clip.height}", f"--FrameRate={round(clip.fps)}",

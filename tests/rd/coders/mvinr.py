@@ -1,6 +1,7 @@
 """MV-INR: mode implicit by the command-line programs, hybrid and auto by the GStreamer elements."""
 import json
 import os
+import pathlib
 
 import programs
 from coders.base import Whole
@@ -18,16 +19,6 @@ class Mvinr(Whole):
         return {"effort": o.effort, "seconds": o.seconds, "profile": o.profile,
                 "depth-weight": o.depth_weight}
 
-    def libraries(self, prefixes):
-        """Of the build folder: a rebuilt codec makes the points anew."""
-        found = {}
-        for path, _, names in os.walk(self.options.build):
-            for name in names:
-                if name.startswith(prefixes) and ".so" in name:
-                    full = os.path.join(path, name)
-                    if not os.path.islink(full):
-                        found[name] = programs.digest(full)
-        return found
 
 
 class Implicit(Mvinr):
@@ -40,7 +31,7 @@ class Implicit(Mvinr):
 
     def identity(self, clip):
         return {"codec": self.name, **self.settings(), "encoder": programs.digest(self.encoder),
-                "decoder": programs.digest(self.decoder), **self.libraries(("libmvinr",))}
+                "decoder": programs.digest(self.decoder), **programs.own_libraries(self.encoder)}
 
     def command(self, clip, setting, stream, stats):
         o = self.options
@@ -95,13 +86,22 @@ class Hybrid(Mvinr):
     def identity(self, clip):
         return {"codec": self.name, **self.settings(), "base-views": self.options.base_views,
                 "base-encoder": self.options.base_encoder,
-                **self.libraries(("libmvinr", "libgstmvinr"))}
+                **self.plugins()}
+
+    def plugins(self):
+        """Digests of the elements and libraries: a rebuilt codec makes the points anew."""
+        found = {}
+        for path in self.environment()["GST_PLUGIN_PATH"].split(":"):
+            for plugin in pathlib.Path(path).glob("libgstmvinr*.so"):
+                found.update({plugin.name: programs.digest(plugin),
+                              **programs.own_libraries(plugin)})
+        return found
 
     def encode(self, clip, part, folder):
         o = self.options
         properties = [f"mode={self.mode}", f"lambda={part.setting:g}", f"gop-size={clip.gop}",
                       f"profile={o.profile}", f"depth-weight={o.depth_weight:g}",
-                      f"effort={o.effort}", f"cameras={clip.raw / 'coded.json'}"]
+                      f"effort={o.effort}", f"cameras={clip.raw / 'coded' / 'cameras.json'}"]
         if o.seconds:
             properties.append(f"time-budget={o.seconds:g}")
         if o.base_views:

@@ -42,7 +42,7 @@ class Tmiv(Whole):
 
     def sequence(self, clip, folder):
         """TMIV wants some fields more than other users of cameras.json."""
-        with open(clip.raw / "coded.json", encoding="utf-8") as file:
+        with open(clip.raw / "coded" / "cameras.json", encoding="utf-8") as file:
             cameras = json.load(file)
         cameras.update({"BoundingBox_center": [0, 0, 0], "lengthsInMeters": True,
                         "sourceCameraNames": clip.views})
