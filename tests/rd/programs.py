@@ -53,7 +53,7 @@ def run(command, env=None, failure=RdError):
 
 class Programs:
     """Where programs are: --program NAME=PATH first, then the environment's MVINR_RD_NAME
-    (upper case, _ for -), then the build folder, then PATH."""
+    (upper case, _ for -), then beside a given program of ours, the build folder, and PATH."""
 
     def __init__(self, paths=None, build="build"):
         self.paths, self.build = dict(paths or {}), build
@@ -67,14 +67,14 @@ class Programs:
                 if not found:
                     raise RdError(f"{name}: {given} is not a program")
                 return os.path.abspath(found)
-        own = os.path.join(self.build, "codec", "tools", name)
-        if os.access(own, os.X_OK):
-            return os.path.abspath(own)
         if name.startswith("mvinr-"):  # a program of ours that was given has the others beside it
             for other, path in self.paths.items():
                 beside = os.path.join(os.path.dirname(path), name)
                 if other.startswith("mvinr-") and os.access(beside, os.X_OK):
                     return os.path.abspath(beside)
+        own = os.path.join(self.build, "codec", "tools", name)
+        if os.access(own, os.X_OK):
+            return os.path.abspath(own)
         for candidate in (name, *others):
             if shutil.which(candidate):
                 return shutil.which(candidate)
