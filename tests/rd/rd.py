@@ -232,6 +232,9 @@ def main(arguments=None):
         sys.exit(130)
     except RdError as error:
         sys.exit(f"rd.py: {error}")
+    except OSError as error:  # a full disk, a folder that may not be written
+        sys.exit(f"rd.py: {error.filename or 'writing'}: {error.strerror}; finished points are "
+                 "kept")
     sys.exit(1 if options.failed else 0)
 
 

@@ -71,6 +71,14 @@ class Tool(unittest.TestCase):
             self.assertTrue((self.folder / "out" / name).exists(), name)
         self.assertIn("(stored)", self.run_tool(*command))
 
+    def test_a_folder_that_cannot_be_written_is_named(self):
+        (self.folder / "work").write_text("a file")
+        with self.assertRaises(SystemExit) as end:
+            with contextlib.redirect_stdout(io.StringIO()):
+                self.main(["curve", str(self.folder / "grating"), "--codecs", "x265", "--work",
+                           str(self.folder / "work"), "--out", str(self.folder / "out")])
+        self.assertRegex(str(end.exception.code), "^rd.py: .*work.*(exists|Not a directory)")
+
     def test_a_codec_that_fails_is_named_and_the_others_go_on(self):
         broken = testing.script(self.folder / "vvencapp", "import sys; sys.exit('out of licences')")
         found = testing.script(self.folder / "vvdecapp", "")
