@@ -5,6 +5,7 @@
 #   scripts/install-deps.sh              everything
 #   scripts/install-deps.sh --no-torch   no LibTorch: decoder only
 #   scripts/install-deps.sh --gpu        also the libraries that training on a GPU needs (3 GB)
+#   scripts/install-deps.sh --rd         also what the plots of tests/rd need (matplotlib)
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 torch_version=2.11.0
@@ -13,11 +14,13 @@ cupti_version=13.0.85
 
 want_torch=yes
 want_gpu=no
+want_rd=no
 for option in "$@"; do
   case $option in
     --no-torch) want_torch=no ;;
     --gpu) want_gpu=yes ;;
-    --help | -h) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --rd) want_rd=yes ;;
+    --help | -h) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "install-deps.sh: unknown option $option" >&2; exit 2 ;;
   esac
 done
@@ -25,11 +28,13 @@ done
 fail() { echo "install-deps.sh: $*" >&2; exit 1; }
 
 # --- packages -------------------------------------------------------------------------------
-packages="build-essential meson ninja-build pkg-config python3 python3-pip ca-certificates
+packages="build-essential meson ninja-build pkg-config python3 python3-pip python3-numpy
+  ca-certificates
   nlohmann-json3-dev libcli11-dev ccache libmd-dev libgtest-dev libbenchmark-dev
   libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserver-1.0-dev
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
   gstreamer1.0-plugins-bad gstreamer1.0-libav ffmpeg libmatroska-dev"
+[ "$want_rd" = no ] || packages="$packages python3-matplotlib"
 missing=
 for package in $packages; do
   case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
