@@ -60,7 +60,8 @@ installs() {
     python3 -c 'import json,sys; print(next(o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"))')
   top=$work/root$prefix
   libdir=$(dirname "$(find "$top" -name libmvinr.so)") || return 1
-  "$top/bin/mvinr-info" --help && "$top/bin/mvinr-decode" --help || return 1
+  "$top/bin/mvinr-info" --help && "$top/bin/mvinr-decode" --help &&
+    "$top/bin/mvinr-warp" --help || return 1
   [ ! -f "$build/codec/tools/mvinr-encode" ] || "$top/bin/mvinr-encode" --help || return 1
   if [ -d "$libdir/gstreamer-1.0" ]; then
     for element in mvinrdec mvinrparse $([ ! -f "$build/gst/mvinrenc/libgstmvinrenc.so" ] || echo mvinrenc); do

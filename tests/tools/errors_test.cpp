@@ -48,7 +48,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Help, IsPrintedByEveryProgram) {
-  for (const char* program : {"mvinr-decode", "mvinr-info"}) {
+  for (const char* program : {"mvinr-decode", "mvinr-info", "mvinr-warp"}) {
     const ProgramResult result = run_shell(std::string("$TOOL/") + program + " --help");
     EXPECT_EQ(result.exit_code, 0);
     EXPECT_NE(result.output.find("Usage"), std::string::npos) << program;

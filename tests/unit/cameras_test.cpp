@@ -148,13 +148,13 @@ class PosesTest : public testing::Test {
     return read_camera_file(folder_ + "/cameras.json");
   }
 
-  // At frame 0 camera 0 stands as kGood says; computed from its angles in
-  // double precision: OpenCV axes, rows of camera-to-world.
+  // At frame 0 camera 0 stands as kGood says; its matrix was computed from the angles
+  // in double precision.
   static constexpr const char* kPoses = R"({"convention": "4x4 camera-to-world", "frames": [
-    [[0.823172945, -0.543838142, 0.163175911, 2],
+    [[[0.823172945, -0.543838142, 0.163175911, 2],
       [0.46984631, 0.813797681, 0.342020143, -3.25],
       [-0.318795778, -0.204874129, 0.925416578, 1],
-      [0, 0, 0, 1], [[1, 0, 0, 7], [0, 1, 0, 8], [0, 0, 1, 9], [0, 0, 0, 1]]],
+      [0, 0, 0, 1]], [[1, 0, 0, 7], [0, 1, 0, 8], [0, 0, 1, 9], [0, 0, 0, 1]]],
     [[[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]],
      [[1, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]]]]})";
   const std::string folder_ = testing::TempDir() + "poses-" + std::to_string(getpid());

@@ -124,13 +124,13 @@ struct CameraFile {
   double fps = 0;  // 0 if absent
   int frames = 0;  // 0 if absent
   std::vector<CameraFileEntry> cameras;
-  /// Moving cameras: [frame][camera], the camera with its position and rotation at that frame; empty
-  /// if the cameras stand still.
+  /// Moving cameras: [frame][camera], the camera with its position and rotation at that frame;
+  /// empty if the cameras stand still.
   std::vector<std::vector<Camera>> poses;
 };
 /// Reads a MIV-style cameras.json and, if it says "Moving_cameras": true, the poses.json beside it:
-/// "frames"[camera][frame] = 4x4 camera-to-world matrix in OpenCV axes (x right, y down, z forward),
-/// metres. Every error names the file, the frame, the camera and the field.
+/// "frames"[camera][frame] = 4x4 camera-to-world matrix in OpenCV axes (x right, y down, z
+/// forward), metres. Every error names the file, the frame, the camera and the field.
 MVINR_API Result<CameraFile> read_camera_file(const std::string& path);
 
 /// The camera for pictures of width x height: focal lengths and principal point are scaled when the

@@ -1,0 +1,33 @@
+// View synthesis: what a camera sees, predicted from the texture and depth of other cameras
+// (docs/bitstream.md 7). Integers: the same pictures on every machine.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "mvinr/stream.h"
+#include "mvinr/types.h"
+
+namespace mvinr {
+
+/// Renders one target view from base views whose cameras stand still. Use a Warper for each pose of
+/// moving cameras. Not to be called from two threads at once.
+class MVINR_API Warper {
+ public:
+  /// Every base needs a camera, a texture and a depth format; the target a camera. Errors:
+  /// invalid_argument (a base or the target is named).
+  static Result<std::unique_ptr<Warper>> create(std::span<const ViewInfo> bases,
+                                                const ViewInfo& target, int threads = 0);
+  virtual ~Warper() = default;
+
+  /// `textures` and `depths` of the bases, in create's order; a null output is not written. What no
+  /// base sees is filled from the background. Errors: invalid_argument (a picture's size or
+  /// format), limit_exceeded (memory).
+  virtual Status render(std::span<const Picture> textures, std::span<const Picture> depths,
+                        const MutablePicture* texture, const MutablePicture* depth) = 0;
+
+  /// The share in [0, 1] of target pixels onto which base `index` projects, given its depth.
+  virtual Result<double> coverage(size_t index, const Picture& depth) = 0;
+};
+
+}  // namespace mvinr
