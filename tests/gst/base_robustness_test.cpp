@@ -290,7 +290,7 @@ std::chrono::nanoseconds time_to_stop(std::chrono::milliseconds after, const Wor
 }
 
 TEST(BaseCancel, AnEncoderThatTakesLongStopsAtOnce) {
-  const BaseClip clip(SampleFormat::yuv420_8, 640, 360, 16);
+  const BaseClip clip(SampleFormat::yuv420_8, 320, 180, 16);
   const auto encoder = BaseEncoder::create("x265enc speed-preset=placebo", clip.format, 10);
   ASSERT_TRUE(encoder) << encoder.error().message;
   const auto took = time_to_stop(300ms, [&](std::stop_token stop) {
