@@ -92,7 +92,8 @@ MVINR_API Result<CameraFile> read_camera_file(const std::string& path);
 MVINR_API Result<Camera> camera_for_size(const CameraFileEntry& entry, int width, int height);
 
 /// The payload of a BASE unit: the pictures of one component of one base view, coded by an ordinary
-/// 2D codec. One closed GOP: it decodes without any other to as many pictures as the GOP has frames.
+/// 2D codec. One closed GOP: it decodes without any other to as many pictures as the GOP has
+/// frames.
 struct BasePayload {
   std::string caps;            // of the packets, a GStreamer caps string: "video/x-h265, …"
   std::vector<Bytes> packets;  // in decoding order, none empty; the first is a sync point
