@@ -245,7 +245,7 @@ TEST_F(BaseDecoderErrors, GarbageIsCorrupt) {
     const Error error = decode_error(payload_of(caps, "this is no video at all \x01\x02\x03"));
     EXPECT_TRUE(error.code == ErrorCode::corrupt || error.code == ErrorCode::unsupported)
         << caps << ": " << error.message;
-    EXPECT_LT(Clock::now() - start, 8s) << caps;
+    EXPECT_LT(Clock::now() - start, 30s) << caps;
   }
 }
 
@@ -268,7 +268,7 @@ TEST_F(BaseDecoderErrors, DamagedPacketsEndInAnErrorOrInPictures) {
     if (!decoded) {
       EXPECT_EQ(decoded.error().code, ErrorCode::corrupt) << decoded.error().message;
     }
-    EXPECT_LT(Clock::now() - start, 8s);
+    EXPECT_LT(Clock::now() - start, 30s);
   }
 }
 
