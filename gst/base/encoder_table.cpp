@@ -1,6 +1,8 @@
 #include "encoder_table.h"
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string_view>
 
 namespace mvinr::gst {
@@ -86,19 +88,24 @@ Status set_quantiser(GstElement* element, const KnownEncoder& known, int quantis
   return ok();
 }
 
-// The element in `bin` whose quantiser is known, or null; and the names of all encoders in it.
-GstPtr<GstElement> find_known(GstBin* bin, const KnownEncoder** known) {
+// The first known encoder that `element` is or holds, or null.
+GstPtr<GstElement> find_known(GstElement* element, const KnownEncoder** known) {
+  const auto is_known = [known](GstElement* candidate) {
+    GstElementFactory* factory = gst_element_get_factory(candidate);
+    *known = factory ? known_encoder(GST_OBJECT_NAME(factory)) : nullptr;
+    return *known != nullptr;
+  };
   GstPtr<GstElement> found;
-  GstIterator* elements = gst_bin_iterate_recurse(bin);
+  if (is_known(element)) found.reset(GST_ELEMENT(gst_object_ref(element)));
+  if (found || !GST_IS_BIN(element)) return found;
+  GstIterator* elements = gst_bin_iterate_recurse(GST_BIN(element));
   GValue item = G_VALUE_INIT;
   while (!found && gst_iterator_next(elements, &item) == GST_ITERATOR_OK) {
-    auto* element = GST_ELEMENT(g_value_get_object(&item));
-    GstElementFactory* factory = gst_element_get_factory(element);
-    if (factory && (*known = known_encoder(GST_OBJECT_NAME(factory))))
-      found.reset(GST_ELEMENT(gst_object_ref(element)));
+    auto* inner = GST_ELEMENT(g_value_get_object(&item));
+    if (is_known(inner)) found.reset(GST_ELEMENT(gst_object_ref(inner)));
     g_value_reset(&item);
   }
-  g_value_unset(&item);
+  if (G_IS_VALUE(&item)) g_value_unset(&item);
   gst_iterator_free(elements);
   return found;
 }
@@ -116,6 +123,14 @@ Error parse_error(const std::string& fragment, GError* error, GstParseContext* c
 }
 
 }  // namespace
+
+int quantiser_of_lambda(double lambda, double weight) {
+  if (weight <= 0) return kMaxQuantiser;
+  // HEVC's encoders minimise SSE + 0.85 2^((QP-12)/3) bits over samples of 8 bits; here samples are
+  // in [0, 1] and their error counts `weight` times.
+  const double quantiser = 12 + 3 * std::log2(lambda * 255 * 255 / (weight * 0.85));
+  return std::clamp(int(std::lround(quantiser)), 0, kMaxQuantiser);
+}
 
 std::vector<std::string> known_base_encoders() {
   std::vector<std::string> names;
@@ -149,13 +164,7 @@ Result<GstPtr<GstElement>> make_base_encoder(const std::string& fragment, int qu
                  "base-encoder \"" + fragment + "\": not a chain with one input and one output"};
   if (quantiser < 0) return bin;
   const KnownEncoder* known = nullptr;
-  GstPtr<GstElement> encoder;
-  if (GST_IS_BIN(bin.get())) {
-    encoder = find_known(GST_BIN(bin.get()), &known);
-  } else if (GstElementFactory* factory = gst_element_get_factory(bin.get())) {
-    known = known_encoder(GST_OBJECT_NAME(factory));
-    if (known) encoder.reset(GST_ELEMENT(gst_object_ref(bin.get())));
-  }
+  const GstPtr<GstElement> encoder = find_known(bin.get(), &known);
   if (!encoder)
     return Error{ErrorCode::invalid_argument,
                  "base-quantiser is not known for base-encoder \"" + fragment +

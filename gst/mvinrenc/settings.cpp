@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "base_coder.h"
+#include "encoder_table.h"
+
 namespace mvinr::gst {
 namespace {
 
@@ -30,6 +33,12 @@ GType loss_type() {
 std::string profile_list() {
   std::string list;
   for (const std::string& name : profile_names()) list += (list.empty() ? "" : ", ") + name;
+  return list;
+}
+
+std::string base_encoder_list() {
+  std::string list;
+  for (const std::string& name : known_base_encoders()) list += (list.empty() ? "" : ", ") + name;
   return list;
 }
 
@@ -129,6 +138,26 @@ void install_properties(GObjectClass* klass) {
                           "Bytes that the encoder may use (0 = three quarters of what is free). "
                           "A GOP that needs more is refused before training",
                           0, G_MAXUINT64, e.max_memory, ready));
+  static const std::string base_encoder_blurb =
+      "Hybrid mode: elements in the notation of gst-launch that turn raw video into the packets of "
+      "a base view, such as \"x265enc speed-preset=slow\". Raw video is I420, I420_10LE or gray, "
+      "depth of 16 bits is reduced to 10. Empty: the first that is installed of " +
+      base_encoder_list() + ", with slow settings tuned for PSNR";
+  install(kPropBaseEncoder,
+          g_param_spec_string("base-encoder", "Base encoder", base_encoder_blurb.c_str(),
+                              d.base.encoder.c_str(), ready));
+  install(kPropBaseQuantiser,
+          g_param_spec_int("base-quantiser", "Base quantiser",
+                           "Hybrid mode: quality of the base views from 0 (best) to 51, as crf of "
+                           "x265enc and x264enc; constant QP of the nv, va and openh264 encoders, "
+                           "times 63/51 the quantizer of av1enc (-1 = by lambda if base-encoder is "
+                           "empty, else as base-encoder says). Read at every GOP",
+                           -1, kMaxQuantiser, d.base.quantiser, playing));
+  install(kPropBaseViews,
+          g_param_spec_string("base-views", "Base views",
+                              "Hybrid mode: the views that base-encoder codes: auto, or their "
+                              "numbers with commas, such as 0,3",
+                              d.base.views.c_str(), ready));
   install(kPropStats,
           g_param_spec_boxed("stats", "Statistics",
                              "Totals since the start, measured on decoded pictures: gops, frames, "
@@ -189,6 +218,15 @@ bool set_setting(Settings& s, guint property, const GValue* value) {
     case kPropMaxMemory:
       e.max_memory = g_value_get_uint64(value);
       return true;
+    case kPropBaseEncoder:
+      s.base.encoder = to_std(value);
+      return true;
+    case kPropBaseQuantiser:
+      s.base.quantiser = g_value_get_int(value);
+      return true;
+    case kPropBaseViews:
+      s.base.views = to_std(value);
+      return true;
     default:
       return false;
   }
@@ -242,9 +280,27 @@ bool get_setting(const Settings& s, guint property, GValue* value) {
     case kPropMaxMemory:
       g_value_set_uint64(value, e.max_memory);
       return true;
+    case kPropBaseEncoder:
+      g_value_set_string(value, s.base.encoder.c_str());
+      return true;
+    case kPropBaseQuantiser:
+      g_value_set_int(value, s.base.quantiser);
+      return true;
+    case kPropBaseViews:
+      g_value_set_string(value, s.base.views.c_str());
+      return true;
     default:
       return false;
   }
+}
+
+BaseQuantisers base_quantisers(const Settings& settings, double lambda) {
+  constexpr double kLumaWeight = 6.0 / 8;  // of Loss::psnr
+  const BaseSettings& base = settings.base;
+  if (base.quantiser >= 0) return {base.quantiser, base.quantiser};
+  if (!base.encoder.empty()) return {};
+  return {quantiser_of_lambda(lambda, kLumaWeight),
+          quantiser_of_lambda(lambda, settings.encoder.depth_weight)};
 }
 
 Status check_settings(const Settings& settings) {
@@ -253,6 +309,10 @@ Status check_settings(const Settings& settings) {
   if (std::find(names.begin(), names.end(), profile) == names.end())
     return Error{ErrorCode::invalid_argument,
                  "unknown profile \"" + profile + "\"; there are: " + profile_list()};
+  if (auto views = parse_base_views(settings.base.views); !views) return views.error();
+  if (settings.encoder.mode == Mode::hybrid && !settings.base.encoder.empty())
+    if (auto made = make_base_encoder(settings.base.encoder, settings.base.quantiser); !made)
+      return made.error();
   return ok();
 }
 

@@ -9,11 +9,19 @@
 
 namespace mvinr::gst {
 
+/// Hybrid mode: the views that a 2D codec codes, and how.
+struct BaseSettings {
+  std::string encoder;         // elements as for gst-launch, "": the first that is installed
+  int quantiser = -1;          // 0..51 of x265's crf, -1: see base_quantisers
+  std::string views = "auto";  // or "0,3"
+};
+
 /// What the properties hold. Read and written under the element's object lock.
 struct Settings {
   EncoderOptions encoder;  // on_progress is not a setting
   guint bitrate = 0;       // kbit/s, 0: lambda decides
   std::string cameras;     // path of a cameras.json, "": none
+  BaseSettings base;
 };
 
 enum Property : guint {
@@ -32,6 +40,9 @@ enum Property : guint {
   kPropThreads,
   kPropTimeBudget,
   kPropMaxMemory,
+  kPropBaseEncoder,
+  kPropBaseQuantiser,
+  kPropBaseViews,
   kPropStats,
 };
 
@@ -42,7 +53,15 @@ void install_properties(GObjectClass* klass);
 bool set_setting(Settings& settings, guint property, const GValue* value);
 bool get_setting(const Settings& settings, guint property, GValue* value);
 
+/// For texture and depth: the property base-quantiser if it is set; else by lambda if the encoder
+/// is chosen automatically; else -1, as base-encoder says.
+struct BaseQuantisers {
+  int texture = -1, depth = -1;
+};
+BaseQuantisers base_quantisers(const Settings& settings, double lambda);
+
 /// "unknown profile "x"; there are: auto, …" or nothing: what can be told before there are frames.
+/// base-encoder is looked at only in hybrid mode; elsewhere its elements may be missing.
 Status check_settings(const Settings& settings);
 
 }  // namespace mvinr::gst

@@ -7,6 +7,7 @@
 
 #include "enc_fixture.h"
 #include "fake_encoder.h"
+#include "settings.h"
 
 namespace mvinr::gst_test {
 namespace {
@@ -160,10 +161,10 @@ TEST_F(EncSettings, EveryPropertySaysWhatItIs) {
     }
   }
   g_free(specs);
-  EXPECT_EQ(own,
-            (std::set<std::string>{"mode", "lambda", "bitrate", "effort", "gop-size", "profile",
-                                   "loss", "cameras", "depth-weight", "prune", "seed", "device",
-                                   "threads", "time-budget", "max-memory", "stats"}));
+  EXPECT_EQ(own, (std::set<std::string>{
+                     "base-encoder", "base-quantiser", "base-views", "mode", "lambda", "bitrate",
+                     "effort", "gop-size", "profile", "loss", "cameras", "depth-weight", "prune",
+                     "seed", "device", "threads", "time-budget", "max-memory", "stats"}));
   gst_object_unref(element);
 }
 
@@ -174,6 +175,56 @@ TEST_F(EncSettings, AnUnknownProfileIsRefusedAtTheStart) {
   EXPECT_NE(enc.errors().find("unknown profile \"huge\"; there are: auto, xxs, xs, s"),
             std::string::npos)
       << enc.errors();
+}
+
+TEST_F(EncSettings, WrongBaseViewsAreRefusedAtTheStart) {
+  EncoderUnderTest enc;
+  enc.set("base-views", "0,x");
+  EXPECT_EQ(enc.state(GST_STATE_PAUSED), GST_STATE_CHANGE_FAILURE);
+  EXPECT_NE(enc.errors().find("\"x\" is no view"), std::string::npos) << enc.errors();
+}
+
+TEST_F(EncSettings, AMissingBaseEncoderIsRefusedAtTheStartOfHybridModeOnly) {
+  for (const char* mode : {"hybrid", "implicit"}) {
+    EncoderUnderTest enc;
+    gst_util_set_object_arg(G_OBJECT(enc.element()), "mode", mode);
+    enc.set("base-encoder", "nosuchenc ! h265parse");
+    const bool starts = enc.state(GST_STATE_PAUSED) != GST_STATE_CHANGE_FAILURE;
+    EXPECT_EQ(starts, std::string(mode) == "implicit");
+    EXPECT_EQ(enc.errors().find("nosuchenc") != std::string::npos, !starts) << enc.errors();
+  }
+}
+
+TEST_F(EncSettings, BasePropertiesComeBackAsSet) {
+  EncoderUnderTest enc;
+  g_object_set(enc.element(), "base-encoder", "x264enc", "base-quantiser", 30, "base-views", "0,3",
+               nullptr);
+  gchar *encoder = nullptr, *views = nullptr;
+  gint quantiser = 0;
+  g_object_get(enc.element(), "base-encoder", &encoder, "base-quantiser", &quantiser, "base-views",
+               &views, nullptr);
+  EXPECT_STREQ(encoder, "x264enc");
+  EXPECT_STREQ(views, "0,3");
+  EXPECT_EQ(quantiser, 30);
+  g_free(encoder);
+  g_free(views);
+}
+
+TEST(BaseQuantisers, AreThePropertyOrFollowLambdaOrAreLeftToTheEncoder) {
+  gst::Settings settings;
+  const auto coarse = gst::base_quantisers(settings, 0.008);
+  const auto fine = gst::base_quantisers(settings, 0.004);
+  EXPECT_EQ(coarse.texture, fine.texture + 3) << "a factor of two is three steps";
+  EXPECT_EQ(coarse.depth, fine.depth + 3);
+  EXPECT_GT(fine.texture, 25);
+  EXPECT_LT(fine.texture, 45);
+  settings.encoder.depth_weight = 0;
+  EXPECT_EQ(gst::base_quantisers(settings, 0.004).depth, 51);
+  settings.base.encoder = "x265enc";
+  EXPECT_EQ(gst::base_quantisers(settings, 0.004).texture, -1);
+  settings.base.quantiser = 22;
+  EXPECT_EQ(gst::base_quantisers(settings, 0.004).texture, 22);
+  EXPECT_EQ(gst::base_quantisers(settings, 0.004).depth, 22);
 }
 
 TEST_F(EncSettings, AMissingCameraFileIsRefusedAtTheStart) {
