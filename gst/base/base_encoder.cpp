@@ -71,13 +71,17 @@ Result<std::unique_ptr<BaseEncoder>> BaseEncoder::create(const std::string& frag
     if (quantiser < 0) quantiser = kDefaultQuantiser;
   }
   std::unique_ptr<BaseEncoder> encoder(new BaseEncoder(std::move(elements), format, quantiser));
-  if (Status chosen = encoder->choose_format(); !chosen) return chosen.error();
+  if (Status good = encoder->look_at_elements(); !good) return good.error();
   return encoder;
 }
 
-Status BaseEncoder::choose_format() {
+Status BaseEncoder::look_at_elements() {
   Result<GstPtr<GstElement>> element = make_base_encoder(fragment_, quantiser_);
   if (!element) return element.error();
+  const GstPtr<GstPad> src(gst_element_get_static_pad(element->get(), "src"));
+  const GstPtr<GstCaps> packets(gst_pad_query_caps(src.get(), nullptr));
+  if (Status decodable = BaseDecoder::installed(packets.get()); !decodable)
+    return decodable.error();
   const GstPtr<GstPad> pad(gst_element_get_static_pad(element->get(), "sink"));
   const GstPtr<GstCaps> all(gst_pad_query_caps(pad.get(), nullptr));
   for (const GstVideoFormat format : coded_formats(format_.format)) {

@@ -39,6 +39,9 @@ struct OwnedPicture {
   OwnedPicture& operator=(OwnedPicture&&) = default;
 };
 
+/// The same samples in memory of its own, rows without padding.
+OwnedPicture copy_of(const Picture& picture);
+
 /// How much wider and higher than its view a coded picture may be.
 inline constexpr int kMaxBasePadding = 256;
 

@@ -124,14 +124,6 @@ Error parse_error(const std::string& fragment, GError* error, GstParseContext* c
 
 }  // namespace
 
-int quantiser_of_lambda(double lambda, double weight) {
-  if (weight <= 0) return kMaxQuantiser;
-  // HEVC's encoders minimise SSE + 0.85 2^((QP-12)/3) bits over samples of 8 bits; here samples are
-  // in [0, 1] and their error counts `weight` times.
-  const double quantiser = 12 + 3 * std::log2(lambda * 255 * 255 / (weight * 0.85));
-  return std::clamp(int(std::lround(quantiser)), 0, kMaxQuantiser);
-}
-
 std::vector<std::string> known_base_encoders() {
   std::vector<std::string> names;
   for (const KnownEncoder& known : kEncoders) names.emplace_back(known.element);

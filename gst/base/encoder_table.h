@@ -12,11 +12,6 @@ namespace mvinr::gst {
 inline constexpr int kMaxQuantiser = 51;
 inline constexpr int kDefaultQuantiser = 27;  // of an automatic choice
 
-/// The quantiser whose trade of distortion for rate is that of D + lambda R (docs/training.md 1)
-/// where D counts the squared error of this component with `weight`: 6/8 for luma, depth-weight for
-/// depth. 0..kMaxQuantiser.
-int quantiser_of_lambda(double lambda, double weight);
-
 /// Names of the encoders that an automatic choice may take, the preferred first.
 std::vector<std::string> known_base_encoders();
 
