@@ -155,6 +155,11 @@ Result<std::vector<OwnedPicture>> BaseDecoder::decode(Bytes payload, const BaseF
   if (frames < 1 || frames > kMaxGopFrames)
     return Error{ErrorCode::invalid_argument,
                  "a GOP of " + std::to_string(frames) + " frames of a base view"};
+  if (picture_bytes(format) > options.max_bytes / uint64_t(frames))
+    return Error{ErrorCode::limit_exceeded,
+                 "a GOP of a base view has " + std::to_string(frames) + " pictures of " +
+                     std::to_string(picture_bytes(format)) + " bytes, more than the " +
+                     std::to_string(options.max_bytes) + " bytes allowed"};
   Result<BasePayload> base = read_base_payload(payload);
   if (!base) return base.error();
   Result<GstPtr<GstCaps>> caps = parse_base_caps(base->caps);

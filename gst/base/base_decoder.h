@@ -12,6 +12,8 @@ namespace mvinr::gst {
 struct BaseDecodeOptions {
   /// A decoder that puts out nothing for so long is given up.
   std::chrono::milliseconds stall_limit{10000};
+  /// Of all pictures together. A few bytes of a stream can ask for a lot.
+  uint64_t max_bytes = 4ull << 30;
 };
 
 class BaseDecoder {
@@ -24,7 +26,8 @@ class BaseDecoder {
   /// the highest rank among the installed; the next is tried where it fails to start. Any thread,
   /// no main loop. Errors: corrupt (the payload; what the decoder said; the number, size or kind of
   /// the pictures), unsupported (no decoder is installed: names the format and a package),
-  /// cancelled (within 200 ms of a stop), invalid_argument (format or frames).
+  /// cancelled (within 200 ms of a stop), limit_exceeded (max_bytes), invalid_argument (format or
+  /// frames).
   static Result<std::vector<OwnedPicture>> decode(Bytes payload, const BaseFormat& format,
                                                   int frames, std::stop_token stop = {},
                                                   const BaseDecodeOptions& options = {});

@@ -30,8 +30,8 @@ GstPtr<GstCaps> raw_caps(GstVideoFormat format, const BaseFormat& base) {
   return caps;
 }
 
-// The smallest even size that is not below `size` and that the caps' field allows; 0: none.
-int coded_size(const GstStructure* structure, const char* field, int size) {
+// The smallest multiple that is not below `size` and that the caps' field allows; 0: none.
+int coded_size(const GstStructure* structure, const char* field, int size, int multiple) {
   const GValue* value = gst_structure_get_value(structure, field);
   int least = 1, most = G_MAXINT;
   if (value && GST_VALUE_HOLDS_INT_RANGE(value)) {
@@ -40,7 +40,7 @@ int coded_size(const GstStructure* structure, const char* field, int size) {
   } else if (value && G_VALUE_HOLDS_INT(value)) {
     least = most = g_value_get_int(value);
   }
-  const int coded = std::max(least + (least & 1), size + (size & 1));
+  const int coded = (std::max(least, size) + multiple - 1) / multiple * multiple;
   return coded <= most && coded <= size + kMaxBasePadding ? coded : 0;
 }
 
@@ -84,13 +84,14 @@ Status BaseEncoder::look_at_elements() {
     return decodable.error();
   const GstPtr<GstPad> pad(gst_element_get_static_pad(element->get(), "sink"));
   const GstPtr<GstCaps> all(gst_pad_query_caps(pad.get(), nullptr));
+  const int columns = width_multiple(element->get());
   for (const GstVideoFormat format : coded_formats(format_.format)) {
     const GstPtr<GstCaps> wanted = raw_caps(format, format_);
     const GstPtr<GstCaps> taken(gst_caps_intersect(all.get(), wanted.get()));
     if (gst_caps_is_empty(taken.get())) continue;
     const GstStructure* structure = gst_caps_get_structure(taken.get(), 0);
-    const int width = coded_size(structure, "width", format_.width);
-    const int height = coded_size(structure, "height", format_.height);
+    const int width = coded_size(structure, "width", format_.width, columns);
+    const int height = coded_size(structure, "height", format_.height, 2);
     if (width == 0 || height == 0) continue;
     gst_video_info_set_format(&coded_, format, guint(width), guint(height));
     // Encoders want a frame rate; nothing else here depends on it.
@@ -155,8 +156,9 @@ Result<CodedBase> BaseEncoder::encode(std::span<const Picture> frames, std::stop
   if (Status valid = check_pictures(frames, format_); !valid) return valid.error();
   Result<std::vector<std::byte>> payload = encode_payload(frames, stop);
   if (!payload) return payload.error();
+  // The pictures themselves are in memory already.
   Result<std::vector<OwnedPicture>> decoded =
-      BaseDecoder::decode(*payload, format_, int(frames.size()), stop);
+      BaseDecoder::decode(*payload, format_, int(frames.size()), stop, {.max_bytes = UINT64_MAX});
   if (decoded) return CodedBase{std::move(*payload), std::move(*decoded)};
   if (decoded.error().code != ErrorCode::corrupt) return decoded.error();
   return Error{ErrorCode::invalid_argument,

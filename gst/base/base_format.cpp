@@ -134,16 +134,14 @@ OwnedPicture make_picture(const BaseFormat& format) {
   picture.format = format.format;
   picture.width = format.width;
   picture.height = format.height;
-  size_t offsets[3] = {}, bytes = 0;
-  for (int p = 0; p < plane_count(format.format); ++p) {
-    picture.stride[p] = plane_size(format.width, p) * bytes_per_sample(format.format);
-    offsets[p] = bytes;
-    bytes += size_t(picture.stride[p]) * size_t(plane_size(format.height, p));
-  }
-  made.memory.resize(bytes);
+  made.memory.resize(picture_bytes(format));
   // Moving the vector keeps its memory where it is, so the pointers stay right.
-  for (int p = 0; p < plane_count(format.format); ++p)
-    picture.data[p] = made.memory.data() + offsets[p];
+  const std::byte* data = made.memory.data();
+  for (int p = 0; p < plane_count(format.format); ++p) {
+    picture.data[p] = data;
+    picture.stride[p] = plane_size(format.width, p) * bytes_per_sample(format.format);
+    data += picture.stride[p] * plane_size(format.height, p);
+  }
   return made;
 }
 
@@ -161,6 +159,13 @@ Status validate(const BaseFormat& format) {
     return Error{ErrorCode::invalid_argument,
                  "a base view of " + size_text(format.width, format.height) + " samples"};
   return ok();
+}
+
+uint64_t picture_bytes(const BaseFormat& format) {
+  uint64_t samples = 0;
+  for (int p = 0; p < plane_count(format.format); ++p)
+    samples += uint64_t(plane_size(format.width, p)) * uint64_t(plane_size(format.height, p));
+  return samples * uint64_t(bytes_per_sample(format.format));
 }
 
 std::span<const GstVideoFormat> coded_formats(SampleFormat format) {

@@ -42,6 +42,9 @@ struct OwnedPicture {
 /// The same samples in memory of its own, rows without padding.
 OwnedPicture copy_of(const Picture& picture);
 
+/// Bytes of a picture's memory: its planes one after the other, rows without padding.
+uint64_t picture_bytes(const BaseFormat& format);
+
 /// How much wider and higher than its view a coded picture may be.
 inline constexpr int kMaxBasePadding = 256;
 

@@ -19,6 +19,10 @@ std::vector<std::string> known_base_encoders();
 /// the preferred one and its package.
 Result<std::string> automatic_base_encoder();
 
+/// Pictures for the encoder in `element` must have a width that is a multiple of this: 2, or more
+/// where an encoder is known to need it.
+int width_multiple(GstElement* element);
+
 /// An element made of `fragment`, with one sink and one source pad and the quantiser set (-1: not).
 /// Errors as BaseEncoder::create.
 Result<GstPtr<GstElement>> make_base_encoder(const std::string& fragment, int quantiser);

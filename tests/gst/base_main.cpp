@@ -47,7 +47,7 @@ void counter_init(Counter* self) {
 class Leaks : public testing::Environment {
   // Pipelines that were stopped are taken down in other threads.
   void TearDown() override {
-    for (int i = 0; i < 100 && !elements_alive().empty(); ++i) g_usleep(100000);
+    for (int i = 0; i < 600 && !elements_alive().empty(); ++i) g_usleep(100000);
     EXPECT_EQ(elements_alive(), "");
   }
 };

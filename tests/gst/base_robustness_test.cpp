@@ -190,6 +190,15 @@ TEST_F(BaseDecoderErrors, AnotherNumberOfPicturesIsCorrupt) {
   EXPECT_EQ(decode_error(payload_, 257).code, ErrorCode::invalid_argument);
 }
 
+TEST_F(BaseDecoderErrors, MoreThanTheCallerAllowsIsRefusedBeforeDecoding) {
+  const uint64_t bytes = 64 * 48 * 3 / 2 * 6;
+  EXPECT_TRUE(BaseDecoder::decode(payload_, kFormat, 6, {}, {.max_bytes = bytes}));
+  EXPECT_EQ(BaseDecoder::decode(payload_, kFormat, 6, {}, {.max_bytes = bytes - 1}).error().code,
+            ErrorCode::limit_exceeded);
+  EXPECT_EQ(BaseDecoder::decode(payload_, {SampleFormat::yuv420_10, 8192, 8192}, 256).error().code,
+            ErrorCode::limit_exceeded);
+}
+
 TEST_F(BaseDecoderErrors, AnotherSizeIsCorruptAndNamed) {
   for (const gst::BaseFormat& format :
        {gst::BaseFormat{SampleFormat::yuv420_8, 66, 48}, {SampleFormat::yuv420_8, 64, 50}}) {
@@ -281,7 +290,7 @@ std::chrono::nanoseconds time_to_stop(std::chrono::milliseconds after, const Wor
 }
 
 TEST(BaseCancel, AnEncoderThatTakesLongStopsAtOnce) {
-  const BaseClip clip(SampleFormat::yuv420_8, 640, 360, 16);
+  const BaseClip clip(SampleFormat::yuv420_8, 320, 180, 16);
   const auto encoder = BaseEncoder::create("x265enc speed-preset=placebo", clip.format, 10);
   ASSERT_TRUE(encoder) << encoder.error().message;
   const auto took = time_to_stop(300ms, [&](std::stop_token stop) {
