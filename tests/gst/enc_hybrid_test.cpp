@@ -96,7 +96,9 @@ TEST_F(EncHybrid, TheEncoderGetsUnitsAndWhatTheyDecodeTo) {
       for (size_t t = 0; t < unit.samples.size(); ++t) {
         const auto* data = reinterpret_cast<const guint8*>((*decoded)[t].picture.data[0]);
         EXPECT_EQ(unit.samples[t], texture ? data[0] : GST_READ_UINT16_LE(data));
-        if (texture) EXPECT_NEAR(unit.samples[t], double(g * 3 + t), 3);
+        if (texture) {
+          EXPECT_NEAR(unit.samples[t], double(g * 3 + t), 3);
+        }
       }
     }
   }
