@@ -78,10 +78,6 @@ Result<std::unique_ptr<BaseEncoder>> BaseEncoder::create(const std::string& frag
 Status BaseEncoder::look_at_elements() {
   Result<GstPtr<GstElement>> element = make_base_encoder(fragment_, quantiser_);
   if (!element) return element.error();
-  const GstPtr<GstPad> src(gst_element_get_static_pad(element->get(), "src"));
-  const GstPtr<GstCaps> packets(gst_pad_query_caps(src.get(), nullptr));
-  if (Status decodable = BaseDecoder::installed(packets.get()); !decodable)
-    return decodable.error();
   const GstPtr<GstPad> pad(gst_element_get_static_pad(element->get(), "sink"));
   const GstPtr<GstCaps> all(gst_pad_query_caps(pad.get(), nullptr));
   const int columns = width_multiple(element->get());
@@ -97,7 +93,9 @@ Status BaseEncoder::look_at_elements() {
     // Encoders want a frame rate; nothing else here depends on it.
     coded_.fps_n = format_.frame_rate.num > 0 ? int(format_.frame_rate.num) : 30;
     coded_.fps_d = format_.frame_rate.num > 0 ? int(format_.frame_rate.den) : 1;
-    return ok();
+    const GstPtr<GstPad> src(gst_element_get_static_pad(element->get(), "src"));
+    const GstPtr<GstCaps> packets(gst_pad_query_caps(src.get(), nullptr));
+    return BaseDecoder::installed(packets.get());
   }
   return Error{ErrorCode::invalid_argument, "base-encoder \"" + fragment_ + "\" takes no " +
                                                 (is_depth(format_.format) ? "depth" : "texture") +

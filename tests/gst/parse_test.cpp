@@ -209,13 +209,13 @@ TEST_F(MvinrParse, DropsATruncatedLastAccessUnitWithAWarning) {
 
 TEST_F(MvinrParse, NamesTheVersionOfANewerStream) {
   Data newer = make_gop();
-  newer[4] = std::byte{2};
+  newer[4] = std::byte(kBitstreamVersion + 1);
   start("video/x-mvinr");
   EXPECT_EQ(push(newer), GST_FLOW_ERROR);
   std::string text;
   EXPECT_EQ(errors(&text), 1);
   EXPECT_NE(text.find("version"), std::string::npos) << text;
-  EXPECT_NE(text.find('2'), std::string::npos) << text;
+  EXPECT_NE(text.find(std::to_string(kBitstreamVersion + 1)), std::string::npos) << text;
 }
 
 TEST_F(MvinrParse, ReportsAStreamWithoutAccessUnits) {
