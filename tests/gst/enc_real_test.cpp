@@ -167,7 +167,8 @@ TEST(EncReal, AHybridStreamGoesThroughAFile) {
       for (const Component component : {Component::texture, Component::depth}) {
         const std::string pad =
             (component == Component::texture ? "texture_" : "depth_") + std::to_string(v);
-        const auto want = testutil::expected(seek ? std::vector{gops[1]} : gops, v, component);
+        const auto want =
+            testutil::expected(seek ? std::vector<testutil::Data>{gops[1]} : gops, v, component);
         EXPECT_EQ(want.size(), seek ? 2u : 6u);
         EXPECT_TRUE(play.shown(pad) == want) << pad << " " << seek;
       }
