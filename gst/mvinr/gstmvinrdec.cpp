@@ -261,8 +261,8 @@ static GstStructure* make_stats(const GstMvinrDecStats& stats) {
   return gst_structure_new("application/x-mvinrdec-stats", "access-units", G_TYPE_UINT64,
                            stats.access_units, "rendered", G_TYPE_UINT64, stats.rendered, "skipped",
                            G_TYPE_UINT64, stats.skipped, "damaged", G_TYPE_UINT64, stats.damaged,
-                           "base-units", G_TYPE_UINT64, stats.base_units,
-                           "seconds", G_TYPE_DOUBLE, stats.seconds, nullptr);
+                           "base-units", G_TYPE_UINT64, stats.base_units, "seconds", G_TYPE_DOUBLE,
+                           stats.seconds, nullptr);
 }
 
 static void gst_mvinr_dec_set_property(GObject* object, guint id, const GValue* value,
