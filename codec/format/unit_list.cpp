@@ -21,13 +21,26 @@ bool is_whole(const AccessUnit& unit, Bytes data) {
                                                   [](const UnitView& u) { return u.intact; });
 }
 
-/// The view that an intact unit of a view refers to, or -1; nothing if there is no such unit or it
-/// names a view that it may not.
-std::optional<int> reference(const AccessUnit& unit, int view) {
+/// Of a view that the network renders: the view that its intact unit refers to, or -1; nothing if
+/// there is no such unit or it names a view that it may not.
+std::optional<int> reference(const AccessUnit& unit, const std::vector<int>& views, int view) {
   const UnitView* own = unit.find(UnitType::view, view);
   if (own == nullptr) return {};
-  const auto target = reference_of(view, own->payload);
-  return target ? std::optional(*target) : std::nullopt;
+  // References count the views of the network.
+  const auto place = std::find(views.begin(), views.end(), view) - views.begin();
+  const auto target = reference_of(static_cast<int>(place), own->payload);
+  if (!target) return {};
+  return *target < 0 ? -1 : views[static_cast<size_t>(*target)];
+}
+
+bool is_base(const Header& header, int view) {
+  return std::find(header.base_views.begin(), header.base_views.end(), view) !=
+         header.base_views.end();
+}
+
+bool has_base(const AccessUnit& unit, int view) {
+  return unit.find(UnitType::base, base_unit_index(view, Component::texture)) != nullptr &&
+         unit.find(UnitType::base, base_unit_index(view, Component::depth)) != nullptr;
 }
 
 }  // namespace
@@ -47,14 +60,22 @@ Result<std::vector<ViewState>> view_states(Bytes access_unit) {
     return Error{ErrorCode::corrupt, "the network is damaged or missing"};
   if (has_grids(model, false) && unit.find(UnitType::shared) == nullptr)
     return Error{ErrorCode::corrupt, "the unit of the shared grids is damaged or missing"};
-  std::vector<ViewState> states(model.views, ViewState::there);
-  if (!has_grids(model, true)) return states;
+  const Header& header = unit.header;
+  const std::vector<int> network = header.network_views();
+  const bool own_units = has_grids(model, true);
+  std::vector<ViewState> states(header.sequence.views.size(), ViewState::there);
   const ViewState missing = is_whole(unit, access_unit) ? ViewState::left_out : ViewState::damaged;
-  for (int view = 0; view < model.views; ++view) {
+  bool all_bases = true;
+  for (const int view : header.base_views) {
+    if (has_base(unit, view)) continue;
+    states[static_cast<size_t>(view)] = missing;
+    all_bases = false;
+  }
+  for (const int view : network) {
     ViewState& state = states[static_cast<size_t>(view)];
-    if (unit.find(UnitType::view, view) == nullptr)
+    if (!all_bases || (own_units && unit.find(UnitType::view, view) == nullptr))
       state = missing;
-    else if (const auto target = reference(unit, view); !target)
+    else if (const auto target = own_units ? reference(unit, network, view) : -1; !target)
       state = ViewState::damaged;
     else if (*target >= 0)
       state = states[static_cast<size_t>(*target)];
@@ -64,22 +85,29 @@ Result<std::vector<ViewState>> view_states(Bytes access_unit) {
 
 Result<std::vector<std::byte>> filter_access_unit(Bytes access_unit, std::span<const int> views) {
   MVINR_ASSIGN(const AccessUnit unit, parse_access_unit(access_unit));
-  const int count = unit.header.model.views;
+  const Header& header = unit.header;
+  const std::vector<int> network = header.network_views();
+  const int count = static_cast<int>(header.sequence.views.size());
   std::vector<bool> keep(static_cast<size_t>(count));
   for (const int view : views) {
     if (view < 0 || view >= count)
       return Error{ErrorCode::invalid_argument, "there is no view " + std::to_string(view) +
                                                     ", the stream has views 0.." +
                                                     std::to_string(count - 1)};
+    keep[static_cast<size_t>(view)] = true;
+    if (is_base(header, view)) continue;
+    for (const int base : header.base_views) keep[static_cast<size_t>(base)] = true;
     // References point to lower views, so that this ends.
-    for (std::optional<int> v = view; v && *v >= 0; v = reference(unit, *v))
+    for (std::optional<int> v = view; v && *v >= 0; v = reference(unit, network, *v))
       keep[static_cast<size_t>(*v)] = true;
   }
   std::vector<std::byte> units;
   for (const UnitView& u : unit.units) {
+    const int view = u.type == UnitType::view   ? u.index
+                     : u.type == UnitType::base ? u.index / 2
+                                                : -1;
     // A unit that is not intact may be of another type or view than it seems.
-    const bool unwanted =
-        u.intact && u.type == UnitType::view && u.index < count && !keep[size_t(u.index)];
+    const bool unwanted = u.intact && view >= 0 && view < count && !keep[static_cast<size_t>(view)];
     const Bytes bytes = access_unit.subspan(u.offset, u.bytes);
     if (!unwanted) units.insert(units.end(), bytes.begin(), bytes.end());
   }

@@ -207,7 +207,8 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
                       .model = config};
   MVINR_ASSIGN(gop.bytes, write_access_unit(header, units));
   uint64_t payload_bytes = 0;
-  for (const UnitPayload& unit : units) payload_bytes += unit.payload.size();
+  for (const UnitPayload& unit : units)
+    if (unit.type != UnitType::base) payload_bytes += unit.payload.size();
   gop.stats = {.first_frame = next_frame_,
                .frames = frames,
                .bytes = gop.bytes.size(),

@@ -21,12 +21,15 @@ void in_parallel(size_t count, const std::function<void(size_t)>& work) {
 }
 
 Error named(const BaseSource& source, const Error& error) {
-  const char* component = source.component == Component::texture ? "texture" : "depth";
-  return {error.code,
-          "view " + std::to_string(source.view) + " " + component + ": " + error.message};
+  return {error.code, source_name(source) + ": " + error.message};
 }
 
 }  // namespace
+
+std::string source_name(const BaseSource& source) {
+  const char* component = source.component == Component::texture ? "texture" : "depth";
+  return "view " + std::to_string(source.view) + " " + component;
+}
 
 Result<std::vector<int>> parse_base_views(const std::string& text) {
   std::vector<int> views;

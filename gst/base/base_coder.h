@@ -22,6 +22,8 @@ struct BaseSource {
   Component component = Component::texture;
   BaseFormat format;
 };
+/// "view 2 depth", for messages.
+std::string source_name(const BaseSource& source);
 /// Texture and, if it has depth, depth of these views, in this order. `invalid_argument` names a
 /// view that the sequence does not have.
 Result<std::vector<BaseSource>> base_sources(const SequenceInfo& sequence,

@@ -138,6 +138,16 @@ Status judge(const PipelineResult& result, size_t pictures, int frames,
 
 }  // namespace
 
+Status BaseDecoder::installed(const GstCaps* caps) {
+  if (gst_caps_is_any(caps) || gst_caps_is_empty(caps)) return ok();
+  for (guint i = 0; i < gst_caps_get_size(caps); ++i) {
+    const GstPtr<GstCaps> one(gst_caps_copy_nth(caps, i));
+    if (!find_elements(GST_ELEMENT_FACTORY_TYPE_DECODER, "Codec/Decoder", one.get()).empty())
+      return ok();
+  }
+  return no_decoder(caps);
+}
+
 Result<std::vector<OwnedPicture>> BaseDecoder::decode(Bytes payload, const BaseFormat& format,
                                                       int frames, std::stop_token stop,
                                                       const BaseDecodeOptions& options) {

@@ -18,6 +18,10 @@ struct BaseDecodeOptions {
 
 class BaseDecoder {
  public:
+  /// ok if a decoder is installed for one of the formats of these caps, or if they say none.
+  /// `unsupported` names the first format and a package.
+  static Status installed(const GstCaps* caps);
+
   /// The `frames` pictures of a BASE unit's payload, in output order. The decoder is the one with
   /// the highest rank among the installed; the next is tried where it fails to start. Any thread,
   /// no main loop. Errors: corrupt (the payload; what the decoder said; the number, size or kind of

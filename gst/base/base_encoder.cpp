@@ -30,8 +30,8 @@ GstPtr<GstCaps> raw_caps(GstVideoFormat format, const BaseFormat& base) {
   return caps;
 }
 
-// The smallest even size that is not below `size` and that the caps' field allows; 0: none.
-int coded_size(const GstStructure* structure, const char* field, int size) {
+// The smallest multiple that is not below `size` and that the caps' field allows; 0: none.
+int coded_size(const GstStructure* structure, const char* field, int size, int multiple) {
   const GValue* value = gst_structure_get_value(structure, field);
   int least = 1, most = G_MAXINT;
   if (value && GST_VALUE_HOLDS_INT_RANGE(value)) {
@@ -40,7 +40,7 @@ int coded_size(const GstStructure* structure, const char* field, int size) {
   } else if (value && G_VALUE_HOLDS_INT(value)) {
     least = most = g_value_get_int(value);
   }
-  const int coded = std::max(least + (least & 1), size + (size & 1));
+  const int coded = (std::max(least, size) + multiple - 1) / multiple * multiple;
   return coded <= most && coded <= size + kMaxBasePadding ? coded : 0;
 }
 
@@ -71,28 +71,31 @@ Result<std::unique_ptr<BaseEncoder>> BaseEncoder::create(const std::string& frag
     if (quantiser < 0) quantiser = kDefaultQuantiser;
   }
   std::unique_ptr<BaseEncoder> encoder(new BaseEncoder(std::move(elements), format, quantiser));
-  if (Status chosen = encoder->choose_format(); !chosen) return chosen.error();
+  if (Status good = encoder->look_at_elements(); !good) return good.error();
   return encoder;
 }
 
-Status BaseEncoder::choose_format() {
+Status BaseEncoder::look_at_elements() {
   Result<GstPtr<GstElement>> element = make_base_encoder(fragment_, quantiser_);
   if (!element) return element.error();
   const GstPtr<GstPad> pad(gst_element_get_static_pad(element->get(), "sink"));
   const GstPtr<GstCaps> all(gst_pad_query_caps(pad.get(), nullptr));
+  const int columns = width_multiple(element->get());
   for (const GstVideoFormat format : coded_formats(format_.format)) {
     const GstPtr<GstCaps> wanted = raw_caps(format, format_);
     const GstPtr<GstCaps> taken(gst_caps_intersect(all.get(), wanted.get()));
     if (gst_caps_is_empty(taken.get())) continue;
     const GstStructure* structure = gst_caps_get_structure(taken.get(), 0);
-    const int width = coded_size(structure, "width", format_.width);
-    const int height = coded_size(structure, "height", format_.height);
+    const int width = coded_size(structure, "width", format_.width, columns);
+    const int height = coded_size(structure, "height", format_.height, 2);
     if (width == 0 || height == 0) continue;
     gst_video_info_set_format(&coded_, format, guint(width), guint(height));
     // Encoders want a frame rate; nothing else here depends on it.
     coded_.fps_n = format_.frame_rate.num > 0 ? int(format_.frame_rate.num) : 30;
     coded_.fps_d = format_.frame_rate.num > 0 ? int(format_.frame_rate.den) : 1;
-    return ok();
+    const GstPtr<GstPad> src(gst_element_get_static_pad(element->get(), "src"));
+    const GstPtr<GstCaps> packets(gst_pad_query_caps(src.get(), nullptr));
+    return BaseDecoder::installed(packets.get());
   }
   return Error{ErrorCode::invalid_argument, "base-encoder \"" + fragment_ + "\" takes no " +
                                                 (is_depth(format_.format) ? "depth" : "texture") +

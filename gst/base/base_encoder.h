@@ -25,7 +25,7 @@ class BaseEncoder {
   /// `quantiser`: 0 (best) to 51 on the scale of x265's crf; encoders with another scale get it
   /// scaled, see docs of the property base-quantiser. -1: what the fragment says; with an empty
   /// fragment, kDefaultQuantiser.
-  /// Errors: unsupported (an element is missing: names it and its Debian package),
+  /// Errors: unsupported (an element or every decoder is missing: names it and its Debian package),
   /// invalid_argument (the fragment does not parse, takes no pictures of this kind, or the
   /// quantiser of its encoder is not known).
   static Result<std::unique_ptr<BaseEncoder>> create(const std::string& fragment,
@@ -44,7 +44,7 @@ class BaseEncoder {
  private:
   BaseEncoder(std::string fragment, const BaseFormat& format, int quantiser)
       : fragment_(std::move(fragment)), format_(format), quantiser_(quantiser) {}
-  Status choose_format();
+  Status look_at_elements();
   Result<std::vector<std::byte>> encode_payload(std::span<const Picture> frames,
                                                 std::stop_token stop) const;
 

@@ -195,6 +195,15 @@ std::string size_error(const BaseFormat& format, int width, int height) {
          size_text(format.width, format.height);
 }
 
+OwnedPicture copy_of(const Picture& from) {
+  OwnedPicture copy = make_picture({from.format, from.width, from.height});
+  std::byte* to = copy.memory.data();
+  for (int p = 0; p < plane_count(from.format); ++p)
+    for (int y = 0; y < plane_size(from.height, p); ++y, to += copy.picture.stride[p])
+      std::memcpy(to, from.data[p] + y * from.stride[p], size_t(copy.picture.stride[p]));
+  return copy;
+}
+
 Result<GstPtr<GstBuffer>> to_coded(const Picture& picture, const GstVideoInfo& coded) {
   GstPtr<GstBuffer> buffer(gst_buffer_new_allocate(nullptr, GST_VIDEO_INFO_SIZE(&coded), nullptr));
   GstVideoFrame frame;

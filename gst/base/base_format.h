@@ -39,6 +39,9 @@ struct OwnedPicture {
   OwnedPicture& operator=(OwnedPicture&&) = default;
 };
 
+/// The same samples in memory of its own, rows without padding.
+OwnedPicture copy_of(const Picture& picture);
+
 /// Bytes of a picture's memory: its planes one after the other, rows without padding.
 uint64_t picture_bytes(const BaseFormat& format);
 

@@ -18,6 +18,7 @@ struct KnownEncoder {
   std::string_view settings;   // of the automatic choice
   std::string_view quantiser;  // see above
   int scale;                   // quantiser 51 is this
+  int width_multiple = 2;
 };
 
 // A GOP has one intra picture (key-int-max and scenecut), because each is coded by a new encoder.
@@ -25,7 +26,8 @@ constexpr KnownEncoder kEncoders[] = {
     {"x265enc", kBad,
      "speed-preset=slow tune=psnr log-level=none key-int-max=1024 "
      "option-string=info=0:scenecut=0:open-gop=0",
-     "option-string+=crf=Q", 51},
+     "option-string+=crf=Q", 51,
+     64},  // cuTree of x265 3.5 takes blocks of 16x16 by fours, and writes behind the last one
     {"nvh265enc", kBad, "preset=hq gop-size=-1", "rc-mode=constqp qp-const=Q", 51},
     {"vah265enc", kBad, "key-int-max=1024", "rate-control=cqp qpi=Q qpp=Q qpb=Q", 51},
     {"x264enc", kUgly,
@@ -124,14 +126,6 @@ Error parse_error(const std::string& fragment, GError* error, GstParseContext* c
 
 }  // namespace
 
-int quantiser_of_lambda(double lambda, double weight) {
-  if (weight <= 0) return kMaxQuantiser;
-  // HEVC's encoders minimise SSE + 0.85 2^((QP-12)/3) bits over samples of 8 bits; here samples are
-  // in [0, 1] and their error counts `weight` times.
-  const double quantiser = 12 + 3 * std::log2(lambda * 255 * 255 / (weight * 0.85));
-  return std::clamp(int(std::lround(quantiser)), 0, kMaxQuantiser);
-}
-
 std::vector<std::string> known_base_encoders() {
   std::vector<std::string> names;
   for (const KnownEncoder& known : kEncoders) names.emplace_back(known.element);
@@ -144,6 +138,11 @@ Result<std::string> automatic_base_encoder() {
       return std::string(known.element) + " " + std::string(known.settings);
   return Error{ErrorCode::unsupported, "no encoder for base views is installed; the preferred is " +
                                            name_and_package(kEncoders[0].element)};
+}
+
+int width_multiple(GstElement* element) {
+  const KnownEncoder* known = nullptr;
+  return find_known(element, &known) ? known->width_multiple : 2;
 }
 
 Result<GstPtr<GstElement>> make_base_encoder(const std::string& fragment, int quantiser) {

@@ -12,17 +12,16 @@ namespace mvinr::gst {
 inline constexpr int kMaxQuantiser = 51;
 inline constexpr int kDefaultQuantiser = 27;  // of an automatic choice
 
-/// The quantiser whose trade of distortion for rate is that of D + lambda R (docs/training.md 1)
-/// where D counts the squared error of this component with `weight`: 6/8 for luma, depth-weight for
-/// depth. 0..kMaxQuantiser.
-int quantiser_of_lambda(double lambda, double weight);
-
 /// Names of the encoders that an automatic choice may take, the preferred first.
 std::vector<std::string> known_base_encoders();
 
 /// "x265enc speed-preset=slow …": the first known encoder that is installed. `unsupported` names
 /// the preferred one and its package.
 Result<std::string> automatic_base_encoder();
+
+/// Pictures for the encoder in `element` must have a width that is a multiple of this: 2, or more
+/// where an encoder is known to need it.
+int width_multiple(GstElement* element);
 
 /// An element made of `fragment`, with one sink and one source pad and the quantiser set (-1: not).
 /// Errors as BaseEncoder::create.

@@ -14,6 +14,10 @@
  *
  * The stream does not tell colorimetry; the caps say what GStreamer assumes for the size.
  *
+ * The base views of hybrid streams are decoded, a GOP at a time, by the decoders that GStreamer has
+ * for them. A pad of a base view needs its own pictures only, a pad of any other view needs those
+ * of all base views.
+ *
  * Frames are independent of each other, so an accurate seek renders only frames inside the segment,
  * reverse playback renders them in descending order, and late frames are skipped before they are
  * rendered. Of key-unit trick modes, the first frame of each access unit is shown.
@@ -260,7 +264,8 @@ static GstStructure* make_stats(const GstMvinrDecStats& stats) {
   return gst_structure_new("application/x-mvinrdec-stats", "access-units", G_TYPE_UINT64,
                            stats.access_units, "rendered", G_TYPE_UINT64, stats.rendered, "skipped",
                            G_TYPE_UINT64, stats.skipped, "damaged", G_TYPE_UINT64, stats.damaged,
-                           "seconds", G_TYPE_DOUBLE, stats.seconds, nullptr);
+                           "base-units", G_TYPE_UINT64, stats.base_units, "seconds", G_TYPE_DOUBLE,
+                           stats.seconds, nullptr);
 }
 
 static void gst_mvinr_dec_set_property(GObject* object, guint id, const GValue* value,
@@ -359,7 +364,8 @@ static void install_properties(GObjectClass* klass) {
       klass, PROP_STATS,
       g_param_spec_boxed("stats", "Statistics",
                          "Since READY: access-units, rendered and skipped pictures, damaged access "
-                         "units, seconds of decoding",
+                         "units, base-units (of hybrid mode) that were decoded, seconds of "
+                         "decoding",
                          GST_TYPE_STRUCTURE,
                          GParamFlags(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
 }

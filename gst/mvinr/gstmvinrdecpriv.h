@@ -1,6 +1,6 @@
 // The state of mvinrdec, shared by gstmvinrdec.cpp (GObject, events, queries),
-// gstmvinrdecstream.cpp (source pads and what goes to all of them) and gstmvinrdecrender.cpp
-// (access units to pictures).
+// gstmvinrdecstream.cpp (source pads and what goes to all of them), gstmvinrdecrender.cpp (access
+// units to pictures) and what that uses (gstmvinrdecgop.h).
 #pragma once
 
 #include <gst/base/gstflowcombiner.h>
@@ -31,6 +31,7 @@ struct GstMvinrDecStats {
   guint64 rendered = 0;      // pictures
   guint64 skipped = 0;       // pictures that would have come too late
   guint64 damaged = 0;       // access units
+  guint64 base_units = 0;    // that were decoded
   double seconds = 0;        // of decoding and rendering
 };
 

@@ -1,38 +1,17 @@
 // Access units to pictures: what of an access unit is to be shown, rendering, and damage.
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
-#include "gstmvinr.h"
-#include "gstmvinrdecpriv.h"
+#include "gstmvinrdecgop.h"
 
 #define GST_CAT_DEFAULT mvinrdec_debug
 
 using mvinr::ErrorCode;
+using Gop = GstMvinrDecGop;
+using Span = GstMvinrDecSpan;
 
-namespace {
-
-// The access unit that is being played.
-struct Gop {
-  mvinr::GopInfo info;
-  GstClockTime pts = GST_CLOCK_TIME_NONE;  // of frame 0
-  std::vector<bool> missing;               // per view: damaged or left out, not to be rendered
-  bool damaged = false;                    // a view's unit cannot be decoded
-  std::stop_token stop;
-
-  GstClockTime frame_start(int frame) const {
-    const auto offset = gst_mvinr_frame_time(guint64(frame), info.sequence.frame_rate);
-    return GST_CLOCK_TIME_IS_VALID(offset) && GST_CLOCK_TIME_IS_VALID(pts) ? pts + offset : pts;
-  }
-  GstClockTime end() const { return frame_start(info.frames); }
-};
-
-// The part of a frame's or a GOP's time that is inside the segment.
-struct Span {
-  GstClockTime start = GST_CLOCK_TIME_NONE, duration = GST_CLOCK_TIME_NONE;
-};
-
-std::optional<Span> clip(const GstSegment& segment, GstClockTime start, GstClockTime stop) {
+std::optional<Span> gst_mvinr_dec_clip(const GstSegment& segment, GstClockTime start,
+                                       GstClockTime stop) {
   if (!GST_CLOCK_TIME_IS_VALID(start)) return Span{};
   if (stop <= start) stop = GST_CLOCK_TIME_NONE;  // frame rate 0
   guint64 from, to;
@@ -43,108 +22,18 @@ std::optional<Span> clip(const GstSegment& segment, GstClockTime start, GstClock
   return Span{from, GST_CLOCK_TIME_IS_VALID(to) ? to - from : GST_CLOCK_TIME_NONE};
 }
 
-class Stopwatch {
- public:
-  explicit Stopwatch(GstMvinrDec* self) : self_(self), start_(g_get_monotonic_time()) {}
-  ~Stopwatch() {
-    const gint64 end = g_get_monotonic_time();
-    GST_OBJECT_LOCK(self_);
-    self_->priv->stats.seconds += double(end - start_) * 1e-6;
-    GST_OBJECT_UNLOCK(self_);
-  }
-
- private:
-  GstMvinrDec* self_;
-  gint64 start_;
-};
-
-}  // namespace
-
-static void count(GstMvinrDec* self, guint64 GstMvinrDecStats::*counter) {
-  GST_OBJECT_LOCK(self);
-  ++(self->priv->stats.*counter);
-  GST_OBJECT_UNLOCK(self);
-}
-
-static GstMvinrDecSettings settings_of(GstMvinrDec* self) {
-  GST_OBJECT_LOCK(self);
-  GstMvinrDecSettings settings = self->priv->settings;
-  GST_OBJECT_UNLOCK(self);
-  return settings;
-}
-
-static GstFlowReturn fail(GstMvinrDec* self, const mvinr::Error& error) {
-  switch (error.code) {
-    case ErrorCode::cancelled:
-      return GST_FLOW_FLUSHING;
-    case ErrorCode::unsupported:
-      GST_ELEMENT_ERROR(self, STREAM, FORMAT, (NULL), ("%s", error.message.c_str()));
-      break;
-    case ErrorCode::limit_exceeded:
-      GST_ELEMENT_ERROR(self, RESOURCE, NO_SPACE_LEFT, (NULL), ("%s", error.message.c_str()));
-      break;
-    default:
-      GST_ELEMENT_ERROR(self, STREAM, DECODE, (NULL),
-                        ("%s: %s", mvinr::to_string(error.code), error.message.c_str()));
-  }
-  return GST_FLOW_ERROR;
-}
-
-/* ---- damage ---- */
-
-static void push_gap(GstMvinrDec* self, GstMvinrDecPad* pad, GstClockTime start,
-                     GstClockTime stop) {
-  const auto span = clip(self->priv->state->segment, start, stop);
-  if (!span || !GST_CLOCK_TIME_IS_VALID(span->start)) return;
-  gst_pad_push_event(GST_PAD(pad), gst_event_new_gap(span->start, span->duration));
-  gst_mvinr_dec_pad_mark_discont(pad);
-}
-
-// Counts a damaged access unit. GST_FLOW_ERROR when there were too many in a row.
-static GstFlowReturn report_damage(GstMvinrDec* self, const mvinr::Error& error) {
-  GstMvinrDecState& state = *self->priv->state;
-  const int most = settings_of(self).max_errors;
-  count(self, &GstMvinrDecStats::damaged);
-  ++state.errors;
-  if (most >= 0 && state.errors > most) {
-    GST_ELEMENT_ERROR(
-        self, STREAM, DECODE, ("Too much of the MV-INR stream is damaged."),
-        ("%d access units in a row; the last: %s", state.errors, error.message.c_str()));
-    return GST_FLOW_ERROR;
-  }
-  GST_ELEMENT_WARNING(self, STREAM, DECODE, ("The MV-INR stream is damaged."),
-                      ("%s", error.message.c_str()));
-  return GST_FLOW_OK;
-}
-
-// An access unit of which nothing can be shown: its time passes with a gap on every pad.
-static GstFlowReturn drop_access_unit(GstMvinrDec* self, const mvinr::Error& error,
-                                      GstClockTime start, GstClockTime stop) {
-  const GstFlowReturn flow = report_damage(self, error);
-  if (flow != GST_FLOW_OK) return flow;
-  for (GstMvinrDecPad* pad : self->priv->state->pads) push_gap(self, pad, start, stop);
-  return GST_FLOW_OK;
-}
-
 // A render call of several views failed because units of some are damaged: renders each view by
-// itself, notes the damaged ones and lets their time, from `frame` on, pass with a gap.
+// itself and loses the damaged ones from `frame` on.
 static GstFlowReturn render_what_is_intact(GstMvinrDec* self, Gop& gop, int frame,
                                            std::span<const mvinr::RenderJob> jobs) {
-  GstMvinrDecState& state = *self->priv->state;
   for (const auto& job : jobs) {
-    const auto status = state.decoder->render({&job, 1}, gop.stop);
+    const auto status = self->priv->state->decoder->render({&job, 1}, gop.stop);
     if (status) continue;
-    if (status.error().code != ErrorCode::corrupt) return fail(self, status.error());
-    gop.missing[size_t(job.view)] = true;
-    if (!std::exchange(gop.damaged, true)) {
-      const GstFlowReturn flow = report_damage(self, status.error());
-      if (flow != GST_FLOW_OK) return flow;
-    }
-    const bool forward = state.segment.rate > 0;
-    for (GstMvinrDecPad* pad : state.pads)
-      if (gst_mvinr_dec_pad_view(pad) == job.view)
-        push_gap(self, pad, forward ? gop.frame_start(frame) : gop.pts,
-                 forward ? gop.end() : gop.frame_start(frame + 1));
+    if (status.error().code != ErrorCode::corrupt) return gst_mvinr_dec_fail(self, status.error());
+    const GstFlowReturn flow = gst_mvinr_dec_report_part(self, gop, status.error());
+    if (flow != GST_FLOW_OK) return flow;
+    for (const auto component : {mvinr::Component::texture, mvinr::Component::depth})
+      gst_mvinr_dec_lose(self, gop, frame, job.view, component);
   }
   return GST_FLOW_OK;
 }
@@ -176,9 +65,9 @@ static Frames prepare_frame(GstMvinrDec* self, const Gop& gop, const Span& span,
   Frames frames;
   const auto pads = wanted_pads(self, flow);
   for (GstMvinrDecPad* pad : pads) {
-    if (gop.missing[size_t(gst_mvinr_dec_pad_view(pad))]) continue;
+    if (gop.is_damaged(pad)) continue;
     if (qos && gst_mvinr_dec_pad_too_late(pad, &state.segment, span.start, span.duration)) {
-      count(self, &GstMvinrDecStats::skipped);
+      gst_mvinr_dec_count(self, &GstMvinrDecStats::skipped);
       continue;
     }
     GstBuffer* buffer = nullptr;
@@ -199,6 +88,16 @@ static Frames prepare_frame(GstMvinrDec* self, const Gop& gop, const Span& span,
   return frames;
 }
 
+// Hybrid mode: with the first frame, the base views of the whole GOP. Frames whose pads lose their
+// pictures go.
+static GstFlowReturn prepare_bases(GstMvinrDec* self, Gop& gop, int frame, Frames& frames) {
+  std::vector<GstMvinrDecPad*> pads;
+  for (const auto& f : frames) pads.push_back(f->pad());
+  const GstFlowReturn flow = gst_mvinr_dec_prepare_bases(self, gop, frame, pads);
+  std::erase_if(frames, [&](const auto& f) { return gop.is_damaged(f->pad()); });
+  return flow;
+}
+
 static std::vector<mvinr::RenderJob> make_jobs(int frame, const Frames& frames) {
   std::vector<mvinr::RenderJob> jobs;
   for (const auto& f : frames) {
@@ -216,14 +115,14 @@ static GstFlowReturn push_frames(GstMvinrDec* self, const Gop& gop, int frame, c
   const guint64 number = gop.info.first_frame + guint64(frame);
   for (auto& f : frames) {
     GstMvinrDecPad* pad = f->pad();
-    if (gop.missing[size_t(gst_mvinr_dec_pad_view(pad))]) continue;
+    if (gop.is_damaged(pad)) continue;
     GstBuffer* buffer = f->finish();
     GST_BUFFER_PTS(buffer) = span.start;
     GST_BUFFER_DTS(buffer) = GST_CLOCK_TIME_NONE;
     GST_BUFFER_DURATION(buffer) = span.duration;
     GST_BUFFER_OFFSET(buffer) = number;
     GST_BUFFER_OFFSET_END(buffer) = number + 1;
-    count(self, &GstMvinrDecStats::rendered);
+    gst_mvinr_dec_count(self, &GstMvinrDecStats::rendered);
     const GstFlowReturn flow = gst_flow_combiner_update_pad_flow(
         state.combiner, GST_PAD(pad), gst_mvinr_dec_pad_push(pad, buffer));
     if (flow != GST_FLOW_OK) return flow;
@@ -237,14 +136,16 @@ static GstFlowReturn show_frame(GstMvinrDec* self, Gop& gop, int frame, const Sp
   GstFlowReturn flow;
   Frames frames = prepare_frame(self, gop, span, qos, &flow);
   if (flow != GST_FLOW_OK || frames.empty()) return flow;
+  flow = prepare_bases(self, gop, frame, frames);
+  if (flow != GST_FLOW_OK || frames.empty()) return flow;
   {
     const auto jobs = make_jobs(frame, frames);
-    const Stopwatch stopwatch(self);
+    const GstMvinrDecStopwatch stopwatch(self);
     const auto status = state.decoder->render(jobs, gop.stop);
     if (!status && status.error().code == ErrorCode::corrupt)
       flow = render_what_is_intact(self, gop, frame, jobs);
     else if (!status)
-      flow = fail(self, status.error());
+      flow = gst_mvinr_dec_fail(self, status.error());
   }
   if (flow != GST_FLOW_OK) return flow;
   if (GST_CLOCK_TIME_IS_VALID(span.start)) {
@@ -265,13 +166,14 @@ static int frame_step(const GstSegment& segment, int frames) {
 static GstFlowReturn show_frames(GstMvinrDec* self, Gop& gop) {
   GstMvinrDecState& state = *self->priv->state;
   const GstSegment& segment = state.segment;
-  const bool qos = settings_of(self).qos;
+  const bool qos = gst_mvinr_dec_settings(self).qos;
   const int frames = gop.info.frames, step = frame_step(segment, frames);
   GstFlowReturn flow = GST_FLOW_OK;
   for (int n = 0; n < frames && flow == GST_FLOW_OK; n += step) {
     const int last = (frames - 1) / step * step;
     const int frame = segment.rate < 0 ? last - n : n;
-    const auto span = clip(segment, gop.frame_start(frame), gop.frame_start(frame + 1));
+    const auto span =
+        gst_mvinr_dec_clip(segment, gop.frame_start(frame), gop.frame_start(frame + 1));
     if (span) flow = show_frame(self, gop, frame, *span, qos);
   }
   return flow;
@@ -298,7 +200,7 @@ static std::vector<bool> left_out_views(mvinr::Bytes access_unit, size_t views) 
 static GstFlowReturn decode(GstMvinrDec* self, GstBuffer* buffer) {
   GstMvinrDecState& state = *self->priv->state;
   state.got_input = true;
-  count(self, &GstMvinrDecStats::access_units);
+  gst_mvinr_dec_count(self, &GstMvinrDecStats::access_units);
   if (GST_BUFFER_IS_DISCONT(buffer))
     for (GstMvinrDecPad* pad : state.pads) gst_mvinr_dec_pad_mark_discont(pad);
   const GstMvinrMap map(buffer);
@@ -318,38 +220,42 @@ static GstFlowReturn decode(GstMvinrDec* self, GstBuffer* buffer) {
 
   auto header = mvinr::read_gop_info(map.bytes());
   if (!header) {
-    if (header.error().code == ErrorCode::unsupported) return fail(self, header.error());
+    if (header.error().code == ErrorCode::unsupported)
+      return gst_mvinr_dec_fail(self, header.error());
     const bool known = GST_CLOCK_TIME_IS_VALID(gop.pts) && GST_BUFFER_DURATION_IS_VALID(buffer);
-    return drop_access_unit(self, header.error(), gop.pts,
-                            known ? gop.pts + GST_BUFFER_DURATION(buffer) : GST_CLOCK_TIME_NONE);
+    return gst_mvinr_dec_drop_access_unit(
+        self, header.error(), gop.pts,
+        known ? gop.pts + GST_BUFFER_DURATION(buffer) : GST_CLOCK_TIME_NONE);
   }
-  gop.info = std::move(*header);
-  gop.missing = left_out_views(map.bytes(), gop.info.sequence.views.size());
+  gop.set_info(std::move(*header));
+  const std::vector<bool> left_out = left_out_views(map.bytes(), gop.views.size());
   const auto& rate = gop.info.sequence.frame_rate;
   if (!GST_CLOCK_TIME_IS_VALID(gop.pts)) gop.pts = gst_mvinr_frame_time(gop.info.first_frame, rate);
   if (gst_mvinr_is_from_matroska(self->sink))
     gop.pts = gst_mvinr_unrounded(gop.pts, rate).value_or(gop.pts);
-  gst_mvinr_dec_update_pads(self, gop.info.sequence, gop.missing);
+  gst_mvinr_dec_update_pads(self, gop.info.sequence, left_out);
   if (is_past_segment(state.segment, gop)) return GST_FLOW_EOS;
-  if (!clip(state.segment, gop.pts, gop.end())) return GST_FLOW_OK;
+  if (!gst_mvinr_dec_clip(state.segment, gop.pts, gop.end())) return GST_FLOW_OK;
   GstFlowReturn flow;
   wanted_pads(self, &flow);
   if (flow != GST_FLOW_OK) return flow;
 
   {
-    const Stopwatch stopwatch(self);
+    const GstMvinrDecStopwatch stopwatch(self);
     const auto started = state.decoder->start_gop(map.bytes());
     if (!started) {
       const auto code = started.error().code;
       if (code != ErrorCode::corrupt && code != ErrorCode::truncated)
-        return fail(self, started.error());
-      return drop_access_unit(self, started.error(), gop.pts, gop.end());
+        return gst_mvinr_dec_fail(self, started.error());
+      return gst_mvinr_dec_drop_access_unit(self, started.error(), gop.pts, gop.end());
     }
   }
-  for (GstMvinrDecPad* pad : state.pads)
-    if (gop.missing[size_t(gst_mvinr_dec_pad_view(pad))]) push_gap(self, pad, gop.pts, gop.end());
+  const int first = state.segment.rate > 0 ? 0 : gop.info.frames - 1;
+  for (size_t v = 0; v < left_out.size(); ++v)
+    for (const auto component : {mvinr::Component::texture, mvinr::Component::depth})
+      if (left_out[v]) gst_mvinr_dec_lose(self, gop, first, int(v), component);
   flow = show_frames(self, gop);
-  if (!gop.damaged) state.errors = 0;
+  if (!gop.counted) state.errors = 0;
   return flow;
 }
 

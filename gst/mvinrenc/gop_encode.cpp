@@ -1,6 +1,8 @@
 // Encoding: the encoder of a sequence, and from a full GOP to an access unit on the src pad.
 #include <gst/video/video-event.h>
 
+#include <algorithm>
+
 #include "glue.h"
 #include "gop_stream.h"
 #include "sequence.h"
@@ -37,6 +39,53 @@ Settings GopStream::current_settings() const {
   return shared_.settings;
 }
 
+void GopStream::post_progress(const Progress& progress) {
+  gst_element_post_message(
+      GST_ELEMENT_CAST(element_),
+      gst_message_new_element(GST_OBJECT_CAST(element_), progress_structure(gop_index_, progress)));
+}
+
+// Hybrid mode if it is asked for or, with mode=auto, if nothing is missing; else implicit mode.
+Status GopStream::create_encoder(const Settings& now) {
+  EncoderOptions options = settings_.encoder;
+  options.lambda = now.encoder.lambda;
+  options.time_budget = now.encoder.time_budget;
+  options.on_progress = [this](const Progress& progress) { post_progress(progress); };
+  const Mode wanted = options.mode;
+  base_.reset();
+  const auto create = [&]() -> Status {
+    Result<std::unique_ptr<Encoder>> encoder = Encoder::create(sequence_, options);
+    if (!encoder) return encoder.error();
+    encoder_ = std::move(*encoder);
+    return ok();
+  };
+  if (wanted != Mode::implicit) {
+    if (Status good = check_base_views(settings_, sequence_); !good) return good;
+    Status status = ok();
+    Result<std::unique_ptr<BaseViews>> base =
+        BaseViews::create(settings_, sequence_, base_quantisers(now, options.lambda));
+    if (base) {
+      options.mode = Mode::hybrid;
+      options.base_views = (*base)->views();
+      status = create();
+      if (status) base_ = std::move(*base);
+    } else {
+      status = base.error();
+    }
+    if (status) {
+      for (const int view : base_->views())
+        GST_INFO_OBJECT(element_, "hybrid mode: view %d is coded by %s", view,
+                        base_->elements().c_str());
+      return ok();
+    }
+    if (wanted == Mode::hybrid) return status;
+    GST_INFO_OBJECT(element_, "implicit mode, because %s", status.error().message.c_str());
+  }
+  options.mode = Mode::implicit;
+  options.base_views.clear();
+  return create();
+}
+
 GstFlowReturn GopStream::begin_sequence() {
   std::vector<InputPad> inputs;
   for (const Pad& pad : pads_)
@@ -46,17 +95,7 @@ GstFlowReturn GopStream::begin_sequence() {
   sequence_ = std::move(*sequence);
 
   const Settings now = current_settings();
-  EncoderOptions options = settings_.encoder;
-  options.lambda = now.encoder.lambda;
-  options.time_budget = now.encoder.time_budget;
-  options.on_progress = [this](const Progress& progress) {
-    gst_element_post_message(GST_ELEMENT_CAST(element_),
-                             gst_message_new_element(GST_OBJECT_CAST(element_),
-                                                     progress_structure(gop_index_, progress)));
-  };
-  Result<std::unique_ptr<Encoder>> encoder = Encoder::create(sequence_, options);
-  if (!encoder) return fail(encoder.error());
-  encoder_ = std::move(*encoder);
+  if (Status created = create_encoder(now); !created) return fail(created.error());
   shared_.encoding = true;
   rate_ = RateControl(now.encoder.lambda);
 
@@ -81,8 +120,8 @@ GstFlowReturn GopStream::begin_sequence() {
 
   // A frame waits for the rest of its GOP, then for the training.
   const GstClockTime latency =
-      gst_util_uint64_scale(guint64(options.gop_frames) * GST_SECOND, fps_d, fps_n) +
-      GstClockTime(options.time_budget * GST_SECOND);
+      gst_util_uint64_scale(guint64(settings_.encoder.gop_frames) * GST_SECOND, fps_d, fps_n) +
+      GstClockTime(now.encoder.time_budget * GST_SECOND);
   gst_aggregator_set_latency(element_, latency, latency);
   GST_INFO_OBJECT(element_, "%d views: %" GST_PTR_FORMAT, views, caps_.get());
   return GST_FLOW_OK;
@@ -90,9 +129,28 @@ GstFlowReturn GopStream::begin_sequence() {
 
 void GopStream::end_sequence() {
   encoder_.reset();
+  base_.reset();
   collector_.reset();
   for (Pad& pad : pads_) pad.last.reset();
   discont_ = true;
+}
+
+// Base views first, which count against the time budget; the rest of it, but at least a second, is
+// for the training.
+Result<EncodedGop> GopStream::encode_gop(const Settings& now, double lambda, BaseStats& base,
+                                         std::stop_token stop) {
+  double budget = now.encoder.time_budget;
+  if (base_) {
+    post_progress({.phase = "base"});
+    Result<BaseStats> coded = base_->code(frames_, base_quantisers(now, lambda), *encoder_, stop);
+    if (!coded) return coded.error();
+    base = std::move(*coded);
+    post_progress({.bits = 8.0 * double(base.bytes), .seconds = base.seconds, .phase = "base"});
+    budget = std::max(budget - base.seconds, std::min(budget, 1.0));
+  }
+  if (Status set = encoder_->set_lambda(lambda); !set) return set.error();
+  if (Status set = encoder_->set_time_budget(budget); !set) return set.error();
+  return encoder_->encode_gop(frames_, stop);
 }
 
 GstFlowReturn GopStream::close_gop(std::stop_token stop) {
@@ -100,13 +158,10 @@ GstFlowReturn GopStream::close_gop(std::stop_token stop) {
   const Settings now = current_settings();
   if (now.bitrate == 0) rate_ = RateControl(now.encoder.lambda);
   const double lambda = rate_.lambda();
-  if (Status set = encoder_->set_lambda(lambda); !set) return fail(set.error());
-  if (Status set = encoder_->set_time_budget(now.encoder.time_budget); !set)
-    return fail(set.error());
-
   GST_DEBUG_OBJECT(element_, "GOP %" G_GUINT64_FORMAT ": %d frames, lambda %g", gop_index_, frames_,
                    lambda);
-  Result<EncodedGop> gop = encoder_->encode_gop(frames_, stop);
+  BaseStats base;
+  Result<EncodedGop> gop = encode_gop(now, lambda, base, stop);
   if (!gop) {
     if (gop.error().code != ErrorCode::cancelled && !stop.stop_requested())
       return fail(gop.error());
@@ -121,12 +176,12 @@ GstFlowReturn GopStream::close_gop(std::stop_token stop) {
   }
   {
     const ObjectLock lock(element_);
-    shared_.stats.add(stats, lambda);
+    shared_.stats.add(stats, base, lambda);
   }
   gst_element_post_message(
       GST_ELEMENT_CAST(element_),
       gst_message_new_element(GST_OBJECT_CAST(element_),
-                              gop_structure(gop_index_, gop_time_, lambda, stats)));
+                              gop_structure(gop_index_, gop_time_, lambda, stats, base)));
   warn_of_steps();
   return push(std::move(*gop));
 }

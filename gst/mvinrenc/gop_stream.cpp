@@ -273,8 +273,9 @@ GstFlowReturn GopStream::add_picture(Pad& pad, int frame) {
         {ErrorCode::invalid_argument, "pad " + pad.name + ": a buffer of " +
                                           std::to_string(gst_buffer_get_size(pad.last.get())) +
                                           " bytes does not hold a frame of the pad's caps"});
-  const Status added =
-      encoder_->add({.frame = frame, .view = pad.id.view, .component = pad.id.component}, *picture);
+  const PictureId id{.frame = frame, .view = pad.id.view, .component = pad.id.component};
+  if (base_) base_->keep(id, *picture);
+  const Status added = encoder_->add(id, *picture);
   return added ? GST_FLOW_OK : fail(added.error());
 }
 
@@ -301,6 +302,7 @@ void GopStream::forget_gop() {
   frames_ = 0;
   key_unit_.reset();
   if (encoder_) encoder_->reset();
+  if (base_) base_->forget();
   for (Pad& pad : pads_) {
     pad.last.reset();
     pad.next = 0;

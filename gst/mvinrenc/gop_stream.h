@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base_views.h"
 #include "collector.h"
 #include "gstmvinrencpad.h"
 #include "messages.h"
@@ -104,8 +105,12 @@ class GopStream {
 
   Settings current_settings() const;
   GstFlowReturn begin_sequence();
+  Status create_encoder(const Settings& now);
   void end_sequence();
   GstFlowReturn close_gop(std::stop_token stop);
+  Result<EncodedGop> encode_gop(const Settings& now, double lambda, BaseStats& base,
+                                std::stop_token stop);
+  void post_progress(const Progress& progress);
   GstFlowReturn push(EncodedGop gop);
   void forget_gop();
   std::optional<KeyUnitRequest> take_key_unit(GstClockTime running_time);
@@ -124,6 +129,7 @@ class GopStream {
 
   // The sequence; null between sequences.
   std::unique_ptr<Encoder> encoder_;
+  std::unique_ptr<BaseViews> base_;  // null in implicit mode
   SequenceInfo sequence_;
   RateControl rate_{1};
   Caps caps_;

@@ -16,6 +16,12 @@
  * In a live pipeline the element reports a latency of one GOP plus `time-budget`. It cannot take
  * frames while it trains: put a queue that holds that much before each pad.
  *
+ * Hybrid mode: the GStreamer elements of `base-encoder` code the base views, and the network only
+ * adds what depth and cameras cannot predict from them. `mode=auto` takes it where all views have
+ * cameras, a view has depth, and a base encoder and its decoder are installed; the debug log (INFO)
+ * tells why it does not. Base views are coded when their GOP is complete, before the training, and
+ * within `time-budget`.
+ *
  * Messages on the bus: `mvinrenc-progress` a few times a second while a GOP trains, `mvinrenc-gop`
  * with the measured quality and size of each GOP.
  *
@@ -80,9 +86,10 @@ static GstStaticPadTemplate depth_template =
                             GST_STATIC_CAPS(RAW_CAPS("GRAY16_LE, GRAY10_LE32, GRAY8")));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE(
     "src", GST_PAD_SRC, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS("video/x-mvinr, parsed=(boolean)true, version=(int)1, width=(int)[1,8192], "
-                    "height=(int)[1,8192], framerate=(fraction)[0/1,2147483647/1], "
-                    "views=(int)[1,64], textures=(int)[1,64], depths=(int)[0,64]"));
+    GST_STATIC_CAPS(
+        "video/x-mvinr, parsed=(boolean)true, version=(int)[1,255], width=(int)[1,8192], "
+        "height=(int)[1,8192], framerate=(fraction)[0/1,2147483647/1], "
+        "views=(int)[1,64], textures=(int)[1,64], depths=(int)[0,64]"));
 
 static void gst_mvinr_enc_child_proxy_init(gpointer iface, gpointer data);
 

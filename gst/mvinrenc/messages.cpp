@@ -18,6 +18,21 @@ void set_array(GstStructure* structure, const char* name, const Items& items, Ge
   gst_structure_take_value(structure, name, &array);
 }
 
+void set_base(GstStructure* structure, const BaseStats& base) {
+  GValue views = G_VALUE_INIT;
+  g_value_init(&views, GST_TYPE_ARRAY);
+  for (const int view : base.views) {
+    GValue value = G_VALUE_INIT;
+    g_value_init(&value, G_TYPE_INT);
+    g_value_set_int(&value, view);
+    gst_value_array_append_and_take_value(&views, &value);
+  }
+  gst_structure_set(structure, "mode", G_TYPE_STRING, base.views.empty() ? "implicit" : "hybrid",
+                    "base-bytes", G_TYPE_UINT64, guint64(base.bytes), "base-seconds", G_TYPE_DOUBLE,
+                    base.seconds, nullptr);
+  gst_structure_take_value(structure, "base-views", &views);
+}
+
 }  // namespace
 
 GstStructure* progress_structure(guint64 gop, const Progress& p) {
@@ -29,7 +44,7 @@ GstStructure* progress_structure(guint64 gop, const Progress& p) {
 }
 
 GstStructure* gop_structure(guint64 gop, GstClockTime running_time, double lambda,
-                            const GopStats& s) {
+                            const GopStats& s, const BaseStats& base) {
   GstStructure* structure = gst_structure_new(
       "mvinrenc-gop", "gop", G_TYPE_UINT64, gop, "first-frame", G_TYPE_UINT64,
       guint64(s.first_frame), "frames", G_TYPE_INT, s.frames, "running-time", G_TYPE_UINT64,
@@ -39,6 +54,7 @@ GstStructure* gop_structure(guint64 gop, GstClockTime running_time, double lambd
       G_TYPE_INT, s.steps, "profile", G_TYPE_STRING, s.profile.c_str(), "mean-texture-psnr",
       G_TYPE_DOUBLE, s.mean_texture_psnr, "mean-depth-psnr", G_TYPE_DOUBLE, s.mean_depth_psnr,
       nullptr);
+  set_base(structure, base);
   set_array(structure, "texture-psnr-y", s.texture, [](const PictureStats& p) { return p.psnr_y; });
   set_array(structure, "texture-psnr-u", s.texture, [](const PictureStats& p) { return p.psnr_u; });
   set_array(structure, "texture-psnr-v", s.texture, [](const PictureStats& p) { return p.psnr_v; });
@@ -55,7 +71,7 @@ double TotalStats::MeanError::psnr() const {
   return frames > 0 ? -10 * std::log10(sum / frames) : 0;
 }
 
-void TotalStats::add(const GopStats& s, double lambda) {
+void TotalStats::add(const GopStats& s, const BaseStats& base, double lambda) {
   ++gops_;
   frames_ += guint64(s.frames);
   bytes_ += s.bytes;
@@ -63,6 +79,9 @@ void TotalStats::add(const GopStats& s, double lambda) {
   train_seconds_ += s.train_seconds;
   verify_seconds_ += s.verify_seconds;
   lambda_ = lambda;
+  base_.views = base.views;
+  base_.bytes += base.bytes;
+  base_.seconds += base.seconds;
   auto add_all = [&s](std::vector<View>& views, const std::vector<PictureStats>& pictures) {
     if (views.size() < pictures.size()) views.resize(pictures.size());
     for (size_t v = 0; v < pictures.size(); ++v) {
@@ -81,6 +100,7 @@ GstStructure* TotalStats::structure() const {
       G_TYPE_UINT64, bytes_, "estimated-bits", G_TYPE_DOUBLE, estimated_bits_, "train-seconds",
       G_TYPE_DOUBLE, train_seconds_, "verify-seconds", G_TYPE_DOUBLE, verify_seconds_, "lambda",
       G_TYPE_DOUBLE, lambda_, nullptr);
+  set_base(structure, base_);
   set_array(structure, "texture-psnr-y", texture_, [](const View& v) { return v.y.psnr(); });
   set_array(structure, "texture-psnr-u", texture_, [](const View& v) { return v.u.psnr(); });
   set_array(structure, "texture-psnr-v", texture_, [](const View& v) { return v.v.psnr(); });

@@ -10,20 +10,28 @@
 namespace mvinr::gst {
 
 /// "mvinrenc-progress": gop, step, steps (int), psnr (dB), bits, seconds, seconds-left (double),
-/// phase (string).
+/// phase (string: "base" while base views are coded, then that of the training).
 GstStructure* progress_structure(guint64 gop, const Progress& progress);
 
-/// "mvinrenc-gop": gop, first-frame, bytes (uint64), frames, steps (int), running-time (uint64,
-/// ns), lambda, estimated-bits, train-seconds, verify-seconds, mean-texture-psnr, mean-depth-psnr
-/// (double), profile (string), and per view arrays of double (dB): texture-psnr-y,
-/// texture-psnr-u, texture-psnr-v, depth-psnr (empty without depth).
+/// What the base views of a GOP took; no views in implicit mode.
+struct BaseStats {
+  std::vector<int> views;
+  uint64_t bytes = 0;  // of the BASE units' payloads
+  double seconds = 0;
+};
+
+/// "mvinrenc-gop": gop, first-frame, bytes, base-bytes (uint64), frames, steps (int), running-time
+/// (uint64, ns), lambda, estimated-bits, train-seconds, base-seconds, verify-seconds,
+/// mean-texture-psnr, mean-depth-psnr (double), profile, mode (string: "implicit" or "hybrid"),
+/// base-views (array of int), and per view arrays of double (dB): texture-psnr-y, texture-psnr-u,
+/// texture-psnr-v, depth-psnr (empty without depth).
 GstStructure* gop_structure(guint64 gop, GstClockTime running_time, double lambda,
-                            const GopStats& stats);
+                            const GopStats& stats, const BaseStats& base);
 
 /// Totals over the GOPs. PSNR values are those of the mean squared error over all frames.
 class TotalStats {
  public:
-  void add(const GopStats& stats, double lambda);
+  void add(const GopStats& stats, const BaseStats& base, double lambda);
 
   /// "mvinrenc-stats", as the property `stats` describes it.
   GstStructure* structure() const;
@@ -43,6 +51,7 @@ class TotalStats {
   };
   guint64 gops_ = 0, frames_ = 0, bytes_ = 0;
   double estimated_bits_ = 0, train_seconds_ = 0, verify_seconds_ = 0, lambda_ = 0;
+  BaseStats base_;  // views: of the last GOP
   std::vector<View> texture_, depth_;
 };
 

@@ -1,6 +1,7 @@
 #include "settings.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base_coder.h"
 #include "encoder_table.h"
@@ -13,9 +14,12 @@ constexpr double kMaxTimeBudget = 1e6;  // seconds
 
 GType mode_type() {
   static const GEnumValue values[] = {
-      {int(Mode::automatic), "The best mode that this build has for the input", "auto"},
+      {int(Mode::automatic),
+       "hybrid where the input and the installed elements allow it, else implicit", "auto"},
       {int(Mode::implicit), "One network and feature grids for all views (MV-HiNeRV)", "implicit"},
-      {int(Mode::hybrid), "Base view by a 2D codec, the others by an implicit network", "hybrid"},
+      {int(Mode::hybrid),
+       "Base views by a 2D codec; the others warped from them and completed by a network",
+       "hybrid"},
       {0, nullptr, nullptr}};
   static const GType type = g_enum_register_static("GstMvinrEncMode", values);
   return type;
@@ -62,8 +66,9 @@ void install_properties(GObjectClass* klass) {
   };
 
   install(kPropMode, g_param_spec_enum("mode", "Mode",
-                                       "How the views are coded. hybrid needs a build that has it; "
-                                       "otherwise starting to encode ends with an error",
+                                       "How the views are coded. hybrid needs at least two views, "
+                                       "the cameras of all (property cameras), depth of the base "
+                                       "views, and an installed base encoder with its decoder",
                                        mode_type(), int(e.mode), ready));
   install(kPropLambda,
           g_param_spec_double(
@@ -159,13 +164,14 @@ void install_properties(GObjectClass* klass) {
                               "numbers with commas, such as 0,3",
                               d.base.views.c_str(), ready));
   install(kPropStats,
-          g_param_spec_boxed("stats", "Statistics",
-                             "Totals since the start, measured on decoded pictures: gops, frames, "
-                             "bytes, estimated-bits, train-seconds, verify-seconds, lambda (of the "
-                             "last GOP), and arrays over the views in dB: texture-psnr-y, "
-                             "texture-psnr-u, texture-psnr-v, depth-psnr",
-                             GST_TYPE_STRUCTURE,
-                             GParamFlags(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
+          g_param_spec_boxed(
+              "stats", "Statistics",
+              "Totals since the start, measured on decoded pictures: gops, frames, "
+              "bytes, base-bytes (those of BASE units), estimated-bits, "
+              "train-seconds, base-seconds, verify-seconds; lambda, mode and "
+              "base-views of the last GOP; and arrays over the views in dB: texture-psnr-y, "
+              "texture-psnr-u, texture-psnr-v, depth-psnr",
+              GST_TYPE_STRUCTURE, GParamFlags(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
   gst_type_mark_as_plugin_api(mode_type(), GstPluginAPIFlags(0));
   gst_type_mark_as_plugin_api(loss_type(), GstPluginAPIFlags(0));
 }
@@ -294,13 +300,16 @@ bool get_setting(const Settings& s, guint property, GValue* value) {
   }
 }
 
+int base_quantiser(double lambda, Component) {
+  constexpr double kLambda = 0.004, kCrf = 30;  // one of the pairs; the same for both components
+  return int(std::lround(std::clamp(kCrf + 3 * std::log2(lambda / kLambda), 10.0, 51.0)));
+}
+
 BaseQuantisers base_quantisers(const Settings& settings, double lambda) {
-  constexpr double kLumaWeight = 6.0 / 8;  // of Loss::psnr
   const BaseSettings& base = settings.base;
   if (base.quantiser >= 0) return {base.quantiser, base.quantiser};
   if (!base.encoder.empty()) return {};
-  return {quantiser_of_lambda(lambda, kLumaWeight),
-          quantiser_of_lambda(lambda, settings.encoder.depth_weight)};
+  return {base_quantiser(lambda, Component::texture), base_quantiser(lambda, Component::depth)};
 }
 
 Status check_settings(const Settings& settings) {
@@ -310,9 +319,12 @@ Status check_settings(const Settings& settings) {
     return Error{ErrorCode::invalid_argument,
                  "unknown profile \"" + profile + "\"; there are: " + profile_list()};
   if (auto views = parse_base_views(settings.base.views); !views) return views.error();
-  if (settings.encoder.mode == Mode::hybrid && !settings.base.encoder.empty())
+  const Mode mode = settings.encoder.mode;
+  if (mode == Mode::hybrid && settings.base.encoder.empty())
+    if (auto found = automatic_base_encoder(); !found) return found.error();
+  if (mode != Mode::implicit && !settings.base.encoder.empty())
     if (auto made = make_base_encoder(settings.base.encoder, settings.base.quantiser); !made)
-      return made.error();
+      if (mode == Mode::hybrid || made.error().code != ErrorCode::unsupported) return made.error();
   return ok();
 }
 

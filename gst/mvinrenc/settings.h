@@ -53,15 +53,20 @@ void install_properties(GObjectClass* klass);
 bool set_setting(Settings& settings, guint property, const GValue* value);
 bool get_setting(const Settings& settings, guint property, GValue* value);
 
+/// Hybrid mode: the quantiser of x265's scale at which a base view's component is coded when the
+/// others are trained with lambda. Rate and lambda halve alike: three steps per factor of two.
+int base_quantiser(double lambda, Component component);
+
 /// For texture and depth: the property base-quantiser if it is set; else by lambda if the encoder
 /// is chosen automatically; else -1, as base-encoder says.
 struct BaseQuantisers {
   int texture = -1, depth = -1;
+  bool operator==(const BaseQuantisers&) const = default;
 };
 BaseQuantisers base_quantisers(const Settings& settings, double lambda);
 
 /// "unknown profile "x"; there are: auto, …" or nothing: what can be told before there are frames.
-/// base-encoder is looked at only in hybrid mode; elsewhere its elements may be missing.
+/// The elements of base-encoder may be missing except in hybrid mode.
 Status check_settings(const Settings& settings);
 
 }  // namespace mvinr::gst

@@ -100,7 +100,7 @@ TEST(BaseCodec, OnlyTheFirstPictureIsIntraInTheAutomaticChoice) {
 }
 
 TEST(BaseCodec, DecodesAsFfmpegDoes) {
-  const BaseClip clip(SampleFormat::yuv420_10, 62, 46, 8);
+  const BaseClip clip(SampleFormat::yuv420_10, 64, 46, 8);
   const CodedBase coded = code(clip, kFastEncoder, 25);
   const auto reference = decode_with_ffmpeg(coded.payload, "yuv420p10le");
   std::vector<std::byte> ours;
@@ -115,18 +115,29 @@ TEST(BaseCodec, DepthOf16BitsIsTheReplicatedLumaThatFfmpegDecodes) {
   const BaseClip clip(SampleFormat::gray_16, 61, 45, 3);
   const CodedBase coded = code(clip, kFastEncoder, 25);
   const auto reference = decode_with_ffmpeg(coded.payload, "yuv420p10le");
-  const size_t frame = 62 * 46 * 2 * 3 / 2;
+  const size_t frame = 64 * 46 * 2 * 3 / 2;
   ASSERT_EQ(reference.size(), 3 * frame);
   int differences = 0;
   for (int f = 0; f < 3; ++f)
     for (int y = 0; y < 45; ++y)
       for (int x = 0; x < 61; ++x) {
         guint16 s, d;
-        std::memcpy(&s, &reference[size_t(f) * frame + size_t(y * 62 + x) * 2], 2);
+        std::memcpy(&s, &reference[size_t(f) * frame + size_t(y * 64 + x) * 2], 2);
         std::memcpy(&d, &coded.decoded[size_t(f)].memory[size_t(y * 61 + x) * 2], 2);
         differences += d != (s << 6 | s >> 4);
       }
   EXPECT_EQ(differences, 0);
+}
+
+// Its lookahead writes behind its memory at other widths.
+TEST(BaseCodec, X265GetsWidthsInMultiplesOf64) {
+  for (const int width : {1, 64, 65, 1000}) {
+    const auto encoder =
+        BaseEncoder::create(kFastEncoder, {SampleFormat::yuv420_8, width, 48, {25, 1}}, -1);
+    ASSERT_TRUE(encoder) << encoder.error().message;
+    EXPECT_EQ(GST_VIDEO_INFO_WIDTH(&(*encoder)->coded()), (width + 63) / 64 * 64);
+    EXPECT_EQ(GST_VIDEO_INFO_HEIGHT(&(*encoder)->coded()), 48);
+  }
 }
 
 TEST(BaseCodec, ASmallerQuantiserIsBetterAndLarger) {

@@ -128,13 +128,14 @@ std::vector<Shown> expected(const std::vector<Data>& gops, int view, Component c
                             Fraction rate) {
   std::vector<Shown> all;
   for (const Data& data : gops) {
-    const auto gop = read_gop_info(data);
+    LibraryGop library(data);
+    const GopInfo* gop = &library.info();
     auto time = [&](int frame) {
       return gst_util_uint64_scale(gop->first_frame, rate.den * GST_SECOND, rate.num) +
              gst_util_uint64_scale(guint64(frame), rate.den * GST_SECOND, rate.num);
     };
     for (int f = 0; f < gop->frames; ++f)
-      all.push_back({time(f), time(f + 1) - time(f), library_md5(data, f, view, component)});
+      all.push_back({time(f), time(f + 1) - time(f), library.md5(f, view, component)});
   }
   return all;
 }

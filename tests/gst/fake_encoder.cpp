@@ -1,8 +1,10 @@
 #include "fake_encoder.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -44,6 +46,23 @@ class FakeEncoder final : public Encoder {
     if (last != sample) return error(ErrorCode::invalid_argument, "stride is wrong");
     samples_.at((size_t(id.frame) * sequence_.views.size() + size_t(id.view)) * 2 +
                 size_t(id.component)) = sample;
+    return ok();
+  }
+
+  Status add_base(const PictureId& id, const Picture& picture) override {
+    const ViewInfo& view = sequence_.views.at(size_t(id.view));
+    const SampleFormat format = id.component == Component::texture ? view.texture : view.depth;
+    if (!is_base(id.view) || picture.format != format || picture.width != view.width)
+      return error(ErrorCode::invalid_argument, "no picture of a base view");
+    std::vector<int>& samples = base_samples_[{id.view, int(id.component)}];
+    samples.resize(size_t(options_.gop_frames), -1);
+    samples.at(size_t(id.frame)) = 0;
+    std::memcpy(&samples[size_t(id.frame)], picture.data[0], size_t(bytes_per_sample(format)));
+    return ok();
+  }
+  Status add_base_unit(int view, Component component, std::vector<std::byte> payload) override {
+    if (!is_base(view)) return error(ErrorCode::invalid_argument, "not a base view");
+    units_.push_back({view, component, std::move(payload), {}});
     return ok();
   }
 
@@ -96,7 +115,13 @@ class FakeEncoder final : public Encoder {
     gop.stats.mean_texture_psnr = fake::kPsnrY;
     gop.stats.mean_depth_psnr = depth ? 35 : 0;
     samples_.resize(size_t(frames) * sequence_.views.size() * 2);
-    the_log.gops.push_back({frames, lambda_, time_budget_, samples_});
+    for (fake::BaseUnit& unit : units_) {
+      unit.samples = base_samples_[{unit.view, int(unit.component)}];
+      unit.samples.resize(size_t(frames), -1);
+    }
+    if (units_.size() != 2 * options_.base_views.size())
+      return error(ErrorCode::invalid_argument, "BASE units are missing");
+    the_log.gops.push_back({frames, lambda_, time_budget_, samples_, units_});
     first_frame_ += uint64_t(frames);
     reset();
     return gop;
@@ -104,6 +129,8 @@ class FakeEncoder final : public Encoder {
 
   void reset() override {
     samples_.assign(size_t(options_.gop_frames) * sequence_.views.size() * 2, -1);
+    base_samples_.clear();
+    units_.clear();
   }
   Status set_lambda(double lambda) override {
     lambda_ = lambda;
@@ -115,9 +142,16 @@ class FakeEncoder final : public Encoder {
   }
 
  private:
+  bool is_base(int view) const {
+    const auto& views = options_.base_views;
+    return std::find(views.begin(), views.end(), view) != views.end();
+  }
+
   SequenceInfo sequence_;
   EncoderOptions options_;
   std::vector<int> samples_;
+  std::map<std::pair<int, int>, std::vector<int>> base_samples_;  // view, component
+  std::vector<fake::BaseUnit> units_;
   double lambda_ = 0, time_budget_ = 0;
   uint64_t first_frame_ = 0;
 };
@@ -128,8 +162,10 @@ std::vector<std::string> profile_names() { return {"auto", "xxs", "xs", "s"}; }
 
 Result<std::unique_ptr<Encoder>> Encoder::create(const SequenceInfo& sequence,
                                                  const EncoderOptions& options) {
-  if (options.mode == Mode::hybrid)
-    return error(ErrorCode::unsupported, "mode hybrid is not in this build");
+  if ((options.mode == Mode::hybrid) == options.base_views.empty())
+    return error(ErrorCode::internal, "mode and base views do not agree");
+  if (options.mode == Mode::hybrid && options.profile == "xxs")
+    return error(ErrorCode::invalid_argument, "profile xxs is not for hybrid mode");
   if (options.device != "auto" && options.device != "cpu")
     return error(ErrorCode::no_device, "there is no device " + options.device);
   uint64_t needed = 0;

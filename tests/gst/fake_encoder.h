@@ -9,12 +9,21 @@
 
 namespace mvinr::fake {
 
+/// A BASE unit, with the decoded pictures of its view and component.
+struct BaseUnit {
+  int view = 0;
+  Component component = Component::texture;
+  std::vector<std::byte> payload;
+  std::vector<int> samples;  // first sample of each frame, -1 if not added
+};
+
 /// What encode_gop was given.
 struct Gop {
   int frames = 0;
   double lambda = 0, time_budget = 0;
   /// Index (frame * views + view) * 2 + component: the picture's first sample, -1 if not added.
   std::vector<int> samples;
+  std::vector<BaseUnit> units;  // hybrid mode, in the order of add_base_unit
 };
 
 struct Log {

@@ -6,6 +6,7 @@
 #include <random>
 #include <stdexcept>
 
+#include "base_decoder.h"
 #include "format/access_unit.h"
 #include "format/model_units.h"
 #include "tools/picture_buffer.h"
@@ -105,17 +106,33 @@ Data bytes_of(GstBuffer* buffer) {
 
 /* ---- pictures ---- */
 
-std::string library_md5(const Data& access_unit, int frame, int view, Component component) {
-  const auto decoder = must(Decoder::create({.threads = 1, .kernels = "reference"}));
-  const GopInfo gop = must(decoder->start_gop(access_unit));
-  const ViewInfo& info = gop.sequence.views.at(size_t(view));
+LibraryGop::LibraryGop(const Data& access_unit)
+    : decoder_(must(Decoder::create({.threads = 1, .kernels = "reference"}))),
+      info_(must(decoder_->start_gop(access_unit))) {
+  for (const BaseUnit& unit : decoder_->base_units()) {
+    const ViewInfo& view = info_.sequence.views.at(size_t(unit.view));
+    const bool texture = unit.component == Component::texture;
+    const auto pictures = must(gst::BaseDecoder::decode(
+        unit.payload, {texture ? view.texture : view.depth, view.width, view.height},
+        info_.frames));
+    for (int f = 0; f < info_.frames; ++f)
+      must(decoder_->set_base({f, unit.view, unit.component}, pictures[size_t(f)].picture));
+  }
+}
+
+std::string LibraryGop::md5(int frame, int view, Component component) {
+  const ViewInfo& info = info_.sequence.views.at(size_t(view));
   const bool texture = component == Component::texture;
   tools::PictureBuffer buffer(texture ? info.texture : info.depth, info.width, info.height);
   MutablePicture picture = buffer.mutable_picture();
   RenderJob job{.frame = frame, .view = view};
   (texture ? job.texture : job.depth) = &picture;
-  must(decoder->render({&job, 1}));
+  must(decoder_->render({&job, 1}));
   return tools::md5_of(buffer.picture());
+}
+
+std::string library_md5(const Data& access_unit, int frame, int view, Component component) {
+  return LibraryGop(access_unit).md5(frame, view, component);
 }
 
 std::string md5_of(GstBuffer* buffer, GstCaps* caps) {

@@ -44,6 +44,18 @@ GstBuffer* make_buffer(const Data& data, GstClockTime pts = GST_CLOCK_TIME_NONE,
                        GstClockTime duration = GST_CLOCK_TIME_NONE);
 Data bytes_of(GstBuffer* buffer);
 
+/// An access unit in the library's Decoder, with the reference kernels. Base views are decoded by
+/// the code that the elements use.
+class LibraryGop {
+ public:
+  explicit LibraryGop(const Data& access_unit);
+  const GopInfo& info() const { return info_; }
+  std::string md5(int frame, int view, Component component);
+
+ private:
+  std::unique_ptr<Decoder> decoder_;
+  GopInfo info_;
+};
 /// MD5 of a picture as the library's Decoder renders it.
 std::string library_md5(const Data& access_unit, int frame, int view, Component component);
 /// MD5 of a decoded buffer with these caps; GRAY10_LE32 is unpacked.

@@ -94,17 +94,18 @@ MVINR_API Result<std::vector<UnitInfo>> list_units(Bytes data);
 enum class ViewState : uint8_t {
   there,
   left_out,  // not in the access unit, nor damaged: somebody dropped it on purpose or in transport
-  damaged,   // its unit, or that of a view that it refers to
+  damaged,   // its unit, or that of a view that it refers to; hybrid mode: BASE units too
 };
 
 /// The state of every view. `corrupt`: no view can be decoded, because the network or the shared
 /// grids are damaged or missing. Other errors: those of list_units.
 MVINR_API Result<std::vector<ViewState>> view_states(Bytes access_unit);
 
-/// The access unit with these views only, and the views that they refer to (always lower ones).
-/// Nothing is decoded or encoded anew; the header stays, so that view numbers do, and decoders
-/// report the other views as left out. Units of other types are kept, and so are damaged ones.
-/// Errors: those of list_units; `invalid_argument` if the stream has no such view.
+/// The access unit with these views only, and the views that they refer to (always lower ones) or
+/// are predicted from (hybrid mode: all base views, unless only base views are asked for). Nothing
+/// is decoded or encoded anew; the header stays, so that view numbers do, and decoders report the
+/// other views as left out. Units of other types are kept, and so are damaged ones. Errors: those
+/// of list_units; `invalid_argument` if the stream has no such view.
 MVINR_API Result<std::vector<std::byte>> filter_access_unit(Bytes access_unit,
                                                             std::span<const int> views);
 
