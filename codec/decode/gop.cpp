@@ -170,11 +170,14 @@ Status Gop::decode_network_and_shared() {
 }
 
 Status Gop::read_view_unit(int view) {
-  const std::string name = "the unit of view " + std::to_string(view);
+  // The units and the messages have the numbers of the sequence's views.
+  const std::vector<int> numbers = unit_.header.network_views();
+  const auto number = [&](int k) { return numbers[static_cast<size_t>(k)]; };
+  const std::string name = "the unit of view " + std::to_string(number(view));
   bool own_grids = false;
   for (const GridConfig& grid : plan_.config.grids) own_grids |= grid.per_view;
   if (!own_grids) return ok();
-  const UnitView* unit = unit_.find(UnitType::view, unit_.header.network_views()[static_cast<size_t>(view)]);
+  const UnitView* unit = unit_.find(UnitType::view, number(view));
   if (unit == nullptr) {
     Error error = damaged(name);
     error.code = ErrorCode::corrupt;  // render() does not ask for more bytes
@@ -186,7 +189,7 @@ Status Gop::read_view_unit(int view) {
     // other.
     const Status status = decode_symbols(reference);
     if (!status)
-      return Error{status.error().code, name + " refers to view " + std::to_string(reference) +
+      return Error{status.error().code, name + " refers to view " + std::to_string(number(reference)) +
                                             ": " + status.error().message};
   }
   MVINR_TRY(decode_view(view, unit->payload, model_));

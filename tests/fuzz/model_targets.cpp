@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "../unit/base_pictures.h"
 #include "../unit/random_model.h"
 #include "format/access_unit.h"
 #include "format/model_units.h"
@@ -51,8 +52,9 @@ bool decode_all(const AccessUnit& unit, CodedModel& model, std::vector<TensorBit
   // Damaged units too: what failed must leave a model that the next call can work with.
   if (shared)
     all &= succeeded(decode_shared(payload(UnitType::shared, 0), model, accounting), "shared");
+  const std::vector<int> views = unit.header.network_views();
   for (int v = 0; per_view && v < model.config.views; ++v) {
-    const Bytes view = payload(UnitType::view, v);
+    const Bytes view = payload(UnitType::view, views[size_t(v)]);
     const auto reference = reference_of(v, view);
     if (succeeded(reference, "reference_of"))
       require(*reference >= -1 && *reference < v, "a reference to a later view");
@@ -102,6 +104,9 @@ void units(Bytes data) {
   require(unit->units.size() <= size_t{kMaxUnits}, "more units than allowed");
   for (const UnitView& u : unit->units)
     require(is_inside(u.payload, data) && u.offset + u.bytes <= data.size(), "a unit outside");
+  for (const UnitView& u : unit->units)
+    if (u.intact && u.type == UnitType::base)
+      succeeded(read_base_payload(u.payload), "read_base_payload");
   succeeded(describe_access_unit(data), "describe_access_unit");
   require(!describe_header(unit->header).empty(), "a header without description");
 
@@ -115,8 +120,11 @@ void units(Bytes data) {
     require(entry.bits >= 0, entry.name + " has a negative number of bits");
 
   // What could be read can be written, and reads as the same again.
-  const auto written = encode_model(model);
+  auto written = encode_model(model);
   require(written.has_value(), "a model that was read cannot be written");
+  const std::vector<int> views = unit->header.network_views();
+  for (UnitPayload& u : *written)
+    if (u.type == UnitType::view) u.index = views[size_t(u.index)];
   const auto again = write_access_unit(unit->header, *written);
   require(again.has_value(), "an access unit that was read cannot be written");
   const auto reread = parse_access_unit(*again);
@@ -161,7 +169,11 @@ void kernels(Bytes data) {
   require(succeeded(gop, "start_gop") == succeeded(other, "start_gop"),
           "a GOP is accepted by one set of kernels only");
   if (!gop) return;
-  const int frame = int(at(1) / 4) % config.frames, view = int(at(2)) % config.views;
+  const testutil::BasePictures bases(*gop, at(2));
+  bases.give_to(reference);
+  bases.give_to(fast);
+  const int views = int(gop->sequence.views.size());
+  const int frame = int(at(1) / 4) % config.frames, view = int(at(2)) % views;
   require(render(reference, *gop, frame, view) == render(fast, *gop, frame, view),
           "kernels differ from the reference");
 }

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "../unit/base_pictures.h"
 #include "base/crc32.h"
 #include "format/access_unit.h"
 #include "mvinr/decoder.h"
@@ -16,6 +17,7 @@ namespace mvinr::fuzz {
 namespace {
 
 constexpr uint64_t kMaxSamples = 1 << 16;  // canvas samples x views: keeps one run short
+constexpr uint64_t kMaxBaseSamples = 1 << 18;  // of all base pictures of a GOP
 
 void require(bool condition, const char* what) {
   if (condition) return;
@@ -68,6 +70,14 @@ void access_unit(Bytes data) {
   if (!succeeded(gop, "start_gop")) return;
   const auto& views = gop->sequence.views;
   require(!views.empty() && gop->frames >= 1, "an empty GOP was accepted");
+  for (const BaseUnit& unit : decoder->base_units())
+    succeeded(read_base_payload(unit.payload), "read_base_payload");
+  // Any pictures do; every second hybrid GOP is rendered without them.
+  uint64_t base_samples = 0;
+  for (const int v : gop->base_views)
+    base_samples += uint64_t(views[size_t(v)].width) * uint64_t(views[size_t(v)].height);
+  if (data.size() % 2 == 0 && base_samples * uint64_t(gop->frames) <= kMaxBaseSamples)
+    testutil::BasePictures(*gop, uint32_t(data.size() / 2)).give_to(*decoder);
   for (const int v : {0, int(views.size()) - 1}) {
     const ViewInfo& view = views[size_t(v)];
     tools::PictureBuffer texture(view.texture, view.width, view.height);

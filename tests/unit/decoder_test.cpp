@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "base_pictures.h"
 #include "format/access_unit.h"
 #include "plain_synthesis.h"
 #include "random_model.h"
@@ -26,6 +27,13 @@ std::unique_ptr<Decoder> make_decoder(const std::string& kernels = "reference", 
 
 PictureBuffer buffer_for(const ViewInfo& view, Component component) {
   return {component == Component::texture ? view.texture : view.depth, view.width, view.height};
+}
+
+// Hybrid mode: with base pictures.
+Result<GopInfo> start(Decoder& decoder, Bytes access_unit, uint32_t base_seed = 4) {
+  auto gop = decoder.start_gop(access_unit);
+  if (gop) testutil::BasePictures(*gop, base_seed).give_to(decoder);
+  return gop;
 }
 
 // Texture and depth (if there is one) of one view at one instant.
@@ -87,6 +95,9 @@ class DecoderOf : public testing::TestWithParam<int> {
     model_ = random_coded_model(config_, seed, content);
     return testutil::access_unit_of(model_, testutil::sequence_for(config_));
   }
+  // A view that the network renders.
+  int some_view() const { return config_.prediction ? 1 : 0; }
+
   testutil::NamedConfig named_;
   const ModelConfig& config_;
   CodedModel model_;
@@ -98,14 +109,21 @@ TEST_P(DecoderOf, EqualsThePlainReadingOfTheSpecification) {
   for (const Content content : {Content::natural, Content::extreme}) {
     for (uint32_t seed = 1; seed <= (content == Content::extreme ? 6 : 1); ++seed) {
       const auto decoder = make_decoder();
-      const auto gop = decoder->start_gop(access_unit(seed, content));
+      const auto gop = start(*decoder, access_unit(seed, content), seed);
       ASSERT_TRUE(gop.has_value()) << gop.error().message;
-      for (int view = 0; view < config_.views; ++view) {
+      const testutil::BasePictures bases(*gop, seed);
+      const Header header{.sequence = gop->sequence, .base_views = gop->base_views};
+      const std::vector<int> views = header.network_views();
+      ASSERT_EQ(int(views.size()), config_.views);
+      for (int k = 0; k < config_.views; ++k) {
+        const int view = views[size_t(k)];
         for (const int frame : {0, config_.frames - 1, config_.frames / 2}) {
           const auto pair = render(*decoder, *gop, frame, view);
           ASSERT_TRUE(pair.has_value()) << pair.error().message;
           const ViewInfo& info = gop->sequence.views[size_t(view)];
-          const testutil::PlainPicture plain = testutil::plain_render(model_, info, frame, view);
+          const testutil::PlainPicture plain = testutil::plain_render(
+              model_, info, frame, k,
+              bases.predict(frame, view, config_.canvas_width, config_.canvas_height));
           for (int p = 0; p < 3; ++p)
             ASSERT_EQ(samples_of(pair->texture, p), plain.texture[size_t(p)])
                 << "seed " << seed << ", view " << view << ", frame " << frame << ", plane " << p;
@@ -120,9 +138,9 @@ TEST_P(DecoderOf, EqualsThePlainReadingOfTheSpecification) {
 
 TEST_P(DecoderOf, NaturalPicturesHaveContent) {
   const auto decoder = make_decoder();
-  const auto gop = decoder->start_gop(access_unit(1));
+  const auto gop = start(*decoder, access_unit(1));
   ASSERT_TRUE(gop.has_value());
-  const auto pair = render(*decoder, *gop, 0, 0);
+  const auto pair = render(*decoder, *gop, 0, some_view());
   ASSERT_TRUE(pair.has_value());
   std::vector<int> luma = samples_of(pair->texture, 0);
   std::sort(luma.begin(), luma.end());
@@ -135,21 +153,22 @@ TEST_P(DecoderOf, GivesTheSamePicturesOnEveryKernelSetAndNumberOfThreads) {
     for (uint32_t seed = 7; seed < 10; ++seed) {
       const std::vector<std::byte> bytes = access_unit(seed, content);
       const auto reference = make_decoder();
-      const auto gop = reference->start_gop(bytes);
+      const auto gop = start(*reference, bytes, seed);
       ASSERT_TRUE(gop.has_value());
+      const int last = int(gop->sequence.views.size()) - 1;
       const std::vector<Pair> expected = render_all(*reference, *gop);
       for (const std::string& kernels : available_kernels()) {
         for (const int threads : {1, 2, 5}) {
           const auto decoder = make_decoder(kernels, threads);
-          ASSERT_TRUE(decoder->start_gop(bytes).has_value());
+          ASSERT_TRUE(start(*decoder, bytes, seed).has_value());
           const std::vector<Pair> pairs = render_all(*decoder, *gop);
           for (size_t i = 0; i < pairs.size(); ++i)
             ASSERT_TRUE(pairs[i] == expected[i])
                 << kernels << ", " << threads << " threads, picture " << i;
           // One picture that all threads share.
-          const auto pair = render(*decoder, *gop, 0, config_.views - 1);
+          const auto pair = render(*decoder, *gop, 0, last);
           ASSERT_TRUE(pair.has_value());
-          ASSERT_TRUE(*pair == expected[size_t(config_.views) - 1]) << kernels << " " << threads;
+          ASSERT_TRUE(*pair == expected[size_t(last)]) << kernels << " " << threads;
         }
       }
     }
@@ -159,13 +178,14 @@ TEST_P(DecoderOf, GivesTheSamePicturesOnEveryKernelSetAndNumberOfThreads) {
 TEST_P(DecoderOf, GivesTheSamePictureWhateverWasRenderedBefore) {
   const std::vector<std::byte> bytes = access_unit(3);
   const auto whole = make_decoder("auto");
-  const auto gop = whole->start_gop(bytes);
+  const auto gop = start(*whole, bytes);
   ASSERT_TRUE(gop.has_value());
+  const int views = int(gop->sequence.views.size());
   const std::vector<Pair> expected = render_all(*whole, *gop);
   for (int i = int(expected.size()) - 1; i >= 0; i -= 2) {
     const auto fresh = make_decoder("auto");
-    ASSERT_TRUE(fresh->start_gop(bytes).has_value());
-    const auto pair = render(*fresh, *gop, i / config_.views, i % config_.views);
+    ASSERT_TRUE(start(*fresh, bytes).has_value());
+    const auto pair = render(*fresh, *gop, i / views, i % views);
     ASSERT_TRUE(pair.has_value());
     ASSERT_TRUE(*pair == expected[size_t(i)]) << i;
   }
@@ -173,16 +193,17 @@ TEST_P(DecoderOf, GivesTheSamePictureWhateverWasRenderedBefore) {
 
 TEST_P(DecoderOf, OneComponentAloneIsTheSameAsBoth) {
   const auto decoder = make_decoder("auto");
-  const auto gop = decoder->start_gop(access_unit(4));
+  const auto gop = start(*decoder, access_unit(4));
   ASSERT_TRUE(gop.has_value());
-  const ViewInfo& info = gop->sequence.views[0];
-  const auto both = render(*decoder, *gop, 1, 0);
+  const int view = some_view();
+  const ViewInfo& info = gop->sequence.views[size_t(view)];
+  const auto both = render(*decoder, *gop, 1, view);
   ASSERT_TRUE(both.has_value());
   for (const Component component : {Component::texture, Component::depth}) {
     PictureBuffer buffer = buffer_for(info, component);
     if (buffer.format() == SampleFormat::none) continue;
     MutablePicture picture = buffer.mutable_picture();
-    RenderJob job{.frame = 1, .view = 0};
+    RenderJob job{.frame = 1, .view = view};
     (component == Component::texture ? job.texture : job.depth) = &picture;
     ASSERT_TRUE(decoder->render({&job, 1}).has_value());
     EXPECT_TRUE(std::ranges::equal(buffer.bytes(), component == Component::texture

@@ -54,6 +54,37 @@ TEST(ModelConfig, KnowsTheShapeOfEveryStage) {
   EXPECT_EQ(full.head_outputs(), 3);
 }
 
+TEST(ModelConfig, APredictionAddsOneLayerAndFiveGates) {
+  ModelConfig m = small_model();
+  EXPECT_EQ(m.prediction_planes(), 0);
+  const size_t tensors = tensor_specs(m).size();
+  m.prediction = true;
+  ASSERT_TRUE(validate(m));
+  EXPECT_EQ(m.prediction_planes(), 14);
+  EXPECT_EQ(m.picture_outputs(), 10);
+  EXPECT_EQ(m.head_outputs(), 15);
+  const std::string text = in_words(tensor_specs(m));
+  EXPECT_EQ(tensor_specs(m).size(), tensors + 2);
+  EXPECT_NE(text.find("stage2.grid.weight 8x1\nstage2.prediction.weight 8x14\n"
+                      "stage2.prediction.bias 1x8\nstage2.block0.depthwise.weight"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(text.find("stage1.prediction"), std::string::npos);
+  EXPECT_NE(text.find("head.weight 15x8\nhead.bias 1x15\n"), std::string::npos) << text;
+}
+
+TEST(ModelConfig, APredictionNeedsDepthAndTheHeadAtHalfResolution) {
+  for (const bool without_depth : {true, false}) {
+    ModelConfig m = small_model();
+    m.prediction = true;
+    without_depth ? void(m.depth = false) : void(m.head = HeadKind::full444);
+    const Status status = validate(m);
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().code, ErrorCode::corrupt);
+    EXPECT_NE(status.error().message.find("prediction needs depth"), std::string::npos);
+  }
+}
+
 TEST(TensorSpecs, ListsReduceFirstInTheOrderOfTheBitstream) {
   EXPECT_EQ(in_words(tensor_specs(small_model())),
             "stem.weight 20x45\n"

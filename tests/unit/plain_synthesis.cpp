@@ -57,8 +57,14 @@ struct Layer {
 
 class Plain {
  public:
-  Plain(const CodedModel& model, int frame, int view)
-      : model_(model), m_(model.config), frame_(frame), view_(view) {}
+  Plain(const CodedModel& model, int frame, int view, const std::vector<int16_t>& prediction)
+      : model_(model),
+        m_(model.config),
+        frame_(frame),
+        view_(view),
+        prediction_(m_.prediction ? 14 : 0, m_.canvas_height / 2, m_.canvas_width / 2) {
+    for (size_t i = 0; i < prediction_.values.size(); ++i) prediction_.values[i] = prediction[i];
+  }
 
   // Head outputs in Q16 at the trunk's resolution.
   Map run() {
@@ -79,10 +85,29 @@ class Plain {
           out.at(o, y, c) = sat32(sat32(value) + bias);
         }
     }
-    return out;
+    return m_.prediction ? add_prediction(std::move(out)) : out;
   }
 
  private:
+  // 5.8
+  Map add_prediction(Map v) const {
+    for (int y = 0; y < v.height; ++y)
+      for (int x = 0; x < v.width; ++x) {
+        Int luma[4], depth[4], sum = 2;
+        for (int i = 0; i < 4; ++i) {
+          const Int mask = prediction_.at(10 + i, y, x) * 64;
+          luma[i] = clamp(mask + v.at(10 + i, y, x), 0, 65536);
+          depth[i] = clamp(mask + v.at(14, y, x), 0, 65536);
+          sum += luma[i];
+        }
+        for (int o = 0; o < 10; ++o) {
+          const Int gate = o < 4 ? luma[o] : o < 6 ? sum >> 2 : depth[o - 6];
+          v.at(o, y, x) += (prediction_.at(o, y, x) * gate + 512) >> 10;
+        }
+      }
+    return v;
+  }
+
   Layer next_layer(int columns, bool bias) {
     Layer layer;
     layer.weight = &model_.tensors[cursor_++];
@@ -251,6 +276,8 @@ class Plain {
     }
     if (const int channels = m_.grid_channels(i, false); channels > 0)
       x = sum(x, pointwise(grids(i, false), next_layer(channels, false), x.channels, 10, 0));
+    if (m_.prediction && i == int(m_.stages.size()))
+      x = sum(x, pointwise(prediction_, next_layer(14, true), x.channels, 10, 0));
     for (int j = 0; j < shape.depth; ++j) {
       Map a = depthwise(x, next_layer(9, !shape.norm && shape.bias));
       if (shape.norm) {
@@ -275,6 +302,7 @@ class Plain {
   const CodedModel& model_;
   const ModelConfig& m_;
   const int frame_, view_;
+  Map prediction_;
   size_t cursor_ = 0;
 };
 
@@ -294,8 +322,9 @@ Int sigmoid(Int v) {
 
 }  // namespace
 
-PlainPicture plain_render(const CodedModel& model, const ViewInfo& info, int frame, int view) {
-  Map head = Plain(model, frame, view).run();
+PlainPicture plain_render(const CodedModel& model, const ViewInfo& info, int frame, int view,
+                          const std::vector<int16_t>& prediction) {
+  Map head = Plain(model, frame, view, prediction).run();
   const bool shuffle = model.config.head == HeadKind::shuffle420;
   if (!shuffle)
     for (Int& v : head.values) v = sigmoid(v);

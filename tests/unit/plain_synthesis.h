@@ -2,6 +2,7 @@
 // integers, one sample after the other. The decoder must give the same samples.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "format/coded_model.h"
@@ -14,6 +15,9 @@ struct PlainPicture {
   std::vector<int> depth;                 // empty if the view has none
 };
 
-PlainPicture plain_render(const CodedModel& model, const ViewInfo& info, int frame, int view);
+/// `view` counts the views that the network renders. `prediction`: hybrid mode, the 14 planes of
+/// chapter 7 at half the canvas.
+PlainPicture plain_render(const CodedModel& model, const ViewInfo& info, int frame, int view,
+                          const std::vector<int16_t>& prediction = {});
 
 }  // namespace mvinr::testutil

@@ -46,7 +46,7 @@ TEST(Plan, ShapesOfStepsFitTheirTensorsAndEachOther) {
     const PlanStep* before = nullptr;
     for (const PlanStep& s : plan->steps) {
       if (before != nullptr) {
-        EXPECT_EQ(s.inputs, before->outputs);
+        EXPECT_EQ(s.kind == StepKind::predict ? s.outputs : s.inputs, before->outputs);
         const int scale = s.kind == StepKind::upsample ? s.scale : 1;
         EXPECT_EQ(s.height, before->height * scale);
         EXPECT_EQ(s.width, before->width * scale);
@@ -71,6 +71,9 @@ TEST(Plan, ShapesOfStepsFitTheirTensorsAndEachOther) {
         case StepKind::norm:
           EXPECT_EQ(s.weight, -1);
           break;
+        case StepKind::predict:
+          EXPECT_EQ(s.inputs, config.prediction_planes());
+          [[fallthrough]];
         case StepKind::norm_reduce:
         case StepKind::head:
           expect_size(s.weight, s.outputs, s.inputs);
@@ -83,6 +86,31 @@ TEST(Plan, ShapesOfStepsFitTheirTensorsAndEachOther) {
     EXPECT_EQ(plan->head().kind, StepKind::head);
     EXPECT_GT(multiply_adds(*plan), 0);
   }
+}
+
+TEST(Plan, ThePredictionEntersTheLastStageBeforeItsBlocks) {
+  int hybrid = 0;
+  for (const auto& [name, config] : test_configs()) {
+    SCOPED_TRACE(name);
+    const auto plan = make_plan(config);
+    ASSERT_TRUE(plan.has_value());
+    size_t predictions = 0;
+    for (size_t i = 0; i < plan->steps.size(); ++i) {
+      const PlanStep& s = plan->steps[i];
+      if (s.kind != StepKind::predict) continue;
+      ++predictions;
+      EXPECT_EQ(s.stage, int(config.stages.size()));
+      EXPECT_EQ(s.height, config.canvas_height / 2);
+      EXPECT_EQ(plan->tensors[size_t(s.weight)].dims, (std::vector<int>{s.outputs, 14}));
+      const StepKind before = plan->steps[i - 1].kind;
+      EXPECT_TRUE(before == StepKind::upsample || before == StepKind::inject);
+      EXPECT_EQ(plan->steps[i + 1].kind, StepKind::block);
+    }
+    EXPECT_EQ(predictions, config.prediction ? 1u : 0u);
+    EXPECT_EQ(plan->head().outputs - config.picture_outputs(), config.prediction ? 5 : 0);
+    hybrid += config.prediction;
+  }
+  EXPECT_EQ(hybrid, 2);
 }
 
 TEST(Plan, RowsNeededGrowByOnePerBlockAndShrinkAtUpsamplings) {

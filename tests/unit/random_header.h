@@ -1,6 +1,7 @@
 // Valid random headers, from a seed.
 #pragma once
 
+#include <algorithm>
 #include <random>
 
 #include "format/access_unit.h"
@@ -21,20 +22,39 @@ class Random {
   std::mt19937 engine_;
 };
 
+inline Camera random_camera(Random& random) {
+  Camera camera;
+  for (auto* values : {&camera.focal, &camera.principal_point, &camera.depth_range})
+    for (float& value : *values) value = random.number();
+  for (auto* values : {&camera.position, &camera.rotation})
+    for (float& value : *values) value = random.number();
+  return camera;
+}
+
 inline ViewInfo random_view(Random& random, bool depth) {
   ViewInfo view{.width = random.between(1, 300), .height = random.between(1, 200)};
   view.texture = random.coin() ? SampleFormat::yuv420_8 : SampleFormat::yuv420_10;
   if (depth)
     view.depth = static_cast<SampleFormat>(
         random.between(int(SampleFormat::gray_8), int(SampleFormat::gray_16)));
-  if (random.coin()) {
-    Camera& camera = view.camera.emplace();
-    for (auto* values : {&camera.focal, &camera.principal_point, &camera.depth_range})
-      for (float& value : *values) value = random.number();
-    for (auto* values : {&camera.position, &camera.rotation})
-      for (float& value : *values) value = random.number();
-  }
+  if (random.coin()) view.camera = random_camera(random);
   return view;
+}
+
+/// Makes some of the views base views, and gives every view what hybrid mode asks for.
+inline void choose_bases(Random& random, Header& header) {
+  auto& views = header.sequence.views;
+  const int most = std::min(static_cast<int>(views.size()) - 1, kMaxBaseViews);
+  const int bases = random.between(1, most);
+  for (int v = 0; v < static_cast<int>(views.size()); ++v) {
+    ViewInfo& view = views[static_cast<size_t>(v)];
+    if (!view.camera) view.camera = random_camera(random);
+    const int left = static_cast<int>(views.size()) - v;
+    const int wanted = bases - static_cast<int>(header.base_views.size());
+    if (wanted == 0 || random.between(1, left) > wanted) continue;
+    header.base_views.push_back(v);
+    if (view.depth == SampleFormat::none) view.depth = SampleFormat::gray_16;
+  }
 }
 
 inline Header random_header(uint32_t seed) {
@@ -55,12 +75,15 @@ inline Header random_header(uint32_t seed) {
     height = std::max(height, view.height);
   }
 
+  if (depth && views > 1 && random.coin()) choose_bases(random, header);
+
   ModelConfig& model = header.model;
   model.frames = static_cast<uint16_t>(header.frames);
-  model.views = static_cast<uint8_t>(views);
+  model.views = static_cast<uint8_t>(header.network_views().size());
   model.depth = depth;
+  model.prediction = !header.base_views.empty();
   model.order = random.coin() ? StageOrder::reduce_first : StageOrder::hinerv;
-  model.head = random.coin() ? HeadKind::shuffle420 : HeadKind::full444;
+  model.head = model.prediction || random.coin() ? HeadKind::shuffle420 : HeadKind::full444;
   model.stem_channels = static_cast<uint16_t>(random.between(1, 40));
   const int stages = random.between(1, 4);
   for (int i = 0; i < stages; ++i)

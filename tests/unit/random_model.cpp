@@ -8,6 +8,7 @@
 
 #include "format/access_unit.h"
 #include "format/model_units.h"
+#include "mvinr/stream.h"
 
 namespace mvinr::testutil {
 namespace {
@@ -28,7 +29,8 @@ int step_for(double width) {
   return std::clamp(int(std::lround((std::log2(width) + 1) * 8)), -128, 127);
 }
 
-void fill_natural(const TensorSpec& spec, CodedTensor& tensor, Random& random) {
+// `grey`: the head's outputs are pictures of their own, not what is added to a prediction.
+void fill_natural(const TensorSpec& spec, CodedTensor& tensor, bool grey, Random& random) {
   const bool head = spec.name.starts_with("head.");
   if (spec.kind == TensorKind::weight) {
     const double columns = double(spec.count()) / spec.rows();
@@ -36,7 +38,7 @@ void fill_natural(const TensorSpec& spec, CodedTensor& tensor, Random& random) {
     for (int8_t& s : tensor.steps)
       s = int8_t(step_for((head ? 0.15 : 1.7) / (52 * std::sqrt(columns))) + random.uniform(-2, 2));
   } else if (spec.kind == TensorKind::bias) {
-    for (int16_t& s : tensor.symbols) s = int16_t(random.bell(64) + (head ? 128 : 0));
+    for (int16_t& s : tensor.symbols) s = int16_t(random.bell(64) + (head && grey ? 128 : 0));
     for (int8_t& s : tensor.steps) s = int8_t(step_for(1.0 / 256));
   } else {
     for (int16_t& s : tensor.symbols) s = int16_t(random.uniform(0, 3) ? random.bell(6) : 0);
@@ -86,7 +88,7 @@ CodedModel random_coded_model(const ModelConfig& config, uint32_t seed, Content 
     tensor.symbols.resize(size_t(specs[i].count()));
     tensor.steps.resize(size_t(specs[i].step_count()));
     if (content == Content::natural)
-      fill_natural(specs[i], tensor, random);
+      fill_natural(specs[i], tensor, !config.prediction, random);
     else
       fill_extreme(specs[i], tensor, random);
     // The format gives a tensor without symbols the step 0.
@@ -106,26 +108,42 @@ CodedModel random_coded_model(const ModelConfig& config, uint32_t seed, Content 
   return model;
 }
 
+std::vector<int> base_views_for(const ModelConfig& config) {
+  return config.prediction ? std::vector<int>{0, 2} : std::vector<int>{};
+}
+
 SequenceInfo sequence_for(const ModelConfig& config) {
   constexpr SampleFormat kDepths[] = {SampleFormat::gray_16, SampleFormat::gray_8,
                                       SampleFormat::gray_10};
   SequenceInfo sequence;
-  for (int v = 0; v < config.views; ++v) {
+  const int views = config.views + int(base_views_for(config).size());
+  for (int v = 0; v < views; ++v) {
     ViewInfo view;
     view.width = config.canvas_width - v % 8;  // odd sizes, and rows and columns that are cropped
     view.height = config.canvas_height - 3 * v % 11;
     view.texture = v % 2 == 0 ? SampleFormat::yuv420_8 : SampleFormat::yuv420_10;
     if (config.depth) view.depth = kDepths[v % 3];
+    if (config.prediction) {
+      const float width = float(view.width), height = float(view.height);
+      view.camera = Camera{.focal = {width, width},
+                           .principal_point = {width / 2, height / 2},
+                           .depth_range = {1, 6},
+                           .position = {0, -0.15f * float(v), 0.02f * float(v % 2)},
+                           .rotation = {0.5f * float(v), 0, 0}};
+      // The warp's target may do without depth.
+      if (v == views - 1 && v > 2) view.depth = SampleFormat::none;
+    }
     sequence.views.push_back(view);
   }
   return sequence;
 }
 
 std::vector<std::byte> access_unit_of(const CodedModel& model, const SequenceInfo& sequence) {
-  const auto units = encode_model(model);
+  auto units = encode_model(model);
   Header header;
   header.sequence = sequence;
   header.frames = model.config.frames;
+  header.base_views = base_views_for(model.config);
   header.model = model.config;
   const auto check = [](bool ok, const Error& error) {
     if (ok) return;
@@ -133,6 +151,17 @@ std::vector<std::byte> access_unit_of(const CodedModel& model, const SequenceInf
     std::abort();
   };
   check(units.has_value(), units ? Error{} : units.error());
+  const std::vector<int> views = header.network_views();
+  for (UnitPayload& unit : *units)
+    if (unit.type == UnitType::view) unit.index = views[size_t(unit.index)];
+  for (const int view : header.base_views)
+    for (const Component component : {Component::texture, Component::depth}) {
+      const int index = base_unit_index(view, component);
+      const std::vector<std::byte> packet(size_t(5 + index), std::byte(index));
+      const auto payload = write_base_payload("video/x-test", std::vector<Bytes>(2, packet));
+      check(payload.has_value(), payload ? Error{} : payload.error());
+      units->push_back({UnitType::base, index, *payload});
+    }
   auto bytes = write_access_unit(header, *units);
   check(bytes.has_value(), bytes ? Error{} : bytes.error());
   return std::move(*bytes);
@@ -195,6 +224,21 @@ std::vector<NamedConfig> test_configs() {
     m.head = HeadKind::full444;
     m.depth = true;
     configs.push_back({"reduce_first_full444", m});
+  }
+  {  // Hybrid mode: the prediction behind the grids of the last stage, or where there are none.
+    ModelConfig m = base_config(48, 40, 3, 2, true);
+    m.prediction = true;
+    m.stem_channels = 8;
+    m.stages = {{.scale = 2, .channels = 9, .depth = 1, .expansion = 3},
+                {.scale = 2, .channels = 6, .depth = 1, .expansion = 2, .norm = false}};
+    m.grids = {grid(0, false, true, 2, 3), grid(1, false, true, 1, 1), grid(2, true, false, 3, 1),
+               grid(2, false, true, 1, 2)};
+    configs.push_back({"hybrid_reduce_first", m});
+    m.order = StageOrder::hinerv;
+    m.views = 1;
+    m.frames = 2;
+    m.grids = {grid(0, false, true, 2, 2), grid(1, true, true, 2, 1, GridCoding::factorised)};
+    configs.push_back({"hybrid_hinerv", m});
   }
   return configs;
 }

@@ -17,10 +17,15 @@ enum class Content {
 CodedModel random_coded_model(const ModelConfig& config, uint32_t seed,
                               Content content = Content::natural);
 
-/// A sequence of `config.views` views whose sizes and formats vary and fit the canvas.
+/// Hybrid models: two base views among the views of sequence_for(); else none.
+std::vector<int> base_views_for(const ModelConfig& config);
+
+/// A sequence of `config.views` views, and of the base views, whose sizes and formats vary and fit
+/// the canvas. With cameras side by side for hybrid models.
 SequenceInfo sequence_for(const ModelConfig& config);
 
-/// Ends the process if the model cannot be written: a bug of the test.
+/// With BASE units of a few bytes if there are base views. Ends the process if the model cannot be
+/// written: a bug of the test.
 std::vector<std::byte> access_unit_of(const CodedModel& model, const SequenceInfo& sequence);
 
 /// Small architectures that together use every feature of the format.

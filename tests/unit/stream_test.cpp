@@ -42,11 +42,11 @@ TEST(ReadGopInfo, NeedsTheHeaderOnly) {
 
 TEST(ReadGopInfo, AnotherVersionIsUnsupportedAndNamed) {
   auto unit = example();
-  unit[4] = std::byte{2};
+  unit[4] = std::byte{1};
   for (const auto& error : {read_gop_info(unit).error(), access_unit_bytes(unit).error(),
                             read_gop_info(Bytes(unit).first(5)).error()}) {
     EXPECT_EQ(error.code, ErrorCode::unsupported);
-    EXPECT_NE(error.message.find("version 2"), std::string::npos) << error.message;
+    EXPECT_NE(error.message.find("version 1"), std::string::npos) << error.message;
   }
 }
 
@@ -163,10 +163,10 @@ Header documented_header() {
 }
 
 constexpr const char* kDocumentedBytes =
-    "4D564E520100740084000000922C86A9200000000000000010001E00000001000000023C002C0001"
+    "4D564E520200750085000000BD4AED2B200000000000000010001E00000001000000023C002C0001"
     "050100008042000080420000F0410000B0410000803F0000004100000000000000BF000000000000"
-    "000000000000000000003C002C000100004000300001000020000204200002040302100001020202"
-    "000408000400020201000100";
+    "000000000000000000003C002C000100000040003000010000200002042000020403021000010202"
+    "02000408000400020201000100";
 
 TEST(Header, TheDocumentedExampleHasTheDocumentedBytes) {
   const auto unit = write_access_unit(documented_header(), {});
@@ -202,10 +202,10 @@ TEST(DescribeAccessUnit, NamesEveryFieldAndWhereTheBytesWent) {
   const auto text = describe_access_unit(bytes);
   ASSERT_TRUE(text) << text.error().message;
   for (const char* words :
-       {"access unit: version 1, flags 0", "first_frame 32, frames 16", "frame_rate_num 30",
+       {"access unit: version 2, flags 0", "first_frame 32, frames 16", "frame_rate_num 30",
         "views 2\n", "view 0: width 60, height 44, texture 4:2:0 8 bit, depth 16 bit, camera yes",
         "focal 64 64, principal_point 30 22, depth_range 1 8, position 0 -0.5 0, rotation 0 0 0",
-        "view 1: width 60, height 44, texture 4:2:0 8 bit, depth none, camera no",
+        "view 1: width 60, height 44, texture 4:2:0 8 bit, depth none, camera no", "base views 0\n",
         "model: canvas_width 64, canvas_height 48, depth yes, order reduce_first, head shuffle420",
         "stage 2: scale 2, channels 16, depth 1, expansion 2, norm no, bias yes",
         "grid 1: stage 2, local no, per_view yes, context no, time_steps 1, channels 1", "total",
