@@ -74,6 +74,11 @@ uint64_t memory_needed(const SequenceInfo& sequence, const ModelConfig& config, 
          uint64_t(batch * floats * 4) + (300u << 20);
 }
 
+// Hybrid mode, found by measurement (docs/training.md, "Hybrid mode"): a bit is worth more in the
+// base views, from which the others are predicted, than in the network; and depth, which comes with
+// the warp, less than where it is the only source.
+constexpr double kHybridLambda = 4, kHybridDepthWeight = 0.3;
+
 /// On small pictures most of a step is many small operations, which two threads do no faster than
 /// one: measured with `mvinr-encode --threads`, 256x144 and 512x288 on two cores.
 int training_threads(const ModelConfig& config, int threads) {
@@ -182,14 +187,16 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
 
   MVINR_TRY(base_.predict(config, views_, stop));
   Network network = make_network(config, options_.seed, device_);
-  const TrainOptions train_options{.loss = options_.loss,
-                                   .lambda = options_.lambda,
-                                   .depth_weight = options_.depth_weight,
-                                   .prune = options_.prune,
-                                   .steps = kStepsOfEffort[options_.effort],
-                                   .time_budget = options_.time_budget,
-                                   .seed = options_.seed,
-                                   .on_progress = options_.on_progress};
+  const bool hybrid = config.prediction;
+  const TrainOptions train_options{
+      .loss = options_.loss,
+      .lambda = options_.lambda * (hybrid ? kHybridLambda : 1),
+      .depth_weight = options_.depth_weight * (hybrid ? kHybridDepthWeight : 1),
+      .prune = options_.prune,
+      .steps = kStepsOfEffort[options_.effort],
+      .time_budget = options_.time_budget,
+      .seed = options_.seed,
+      .on_progress = options_.on_progress};
   MVINR_ASSIGN(const TrainResult trained, train(network, pictures_, base_, train_options, stop));
 
   EncodedGop gop;

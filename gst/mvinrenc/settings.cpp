@@ -300,9 +300,13 @@ bool get_setting(const Settings& s, guint property, GValue* value) {
   }
 }
 
-int base_quantiser(double lambda, Component) {
-  constexpr double kLambda = 0.004, kCrf = 30;  // one of the pairs; the same for both components
-  return int(std::lround(std::clamp(kCrf + 3 * std::log2(lambda / kLambda), 10.0, 51.0)));
+int base_quantiser(double lambda, Component component) {
+  // Found by measurement (docs/training.md, "Hybrid mode"). Depth is coded more coarsely: its
+  // errors move pixels by little, and the network sees them.
+  constexpr double kLambda = 0.004, kCrf = 29, kDepthOffset = 7;
+  const double crf =
+      kCrf + 3 * std::log2(lambda / kLambda) + (component == Component::depth ? kDepthOffset : 0);
+  return int(std::lround(std::clamp(crf, 10.0, 51.0)));
 }
 
 BaseQuantisers base_quantisers(const Settings& settings, double lambda) {
