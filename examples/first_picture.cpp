@@ -25,6 +25,10 @@ int main(int argc, char** argv) {
   const auto gop = (*decoder)->start_gop(data.first(*size));
   if (!gop) return std::cerr << argv[1] << ": " << gop.error().message << "\n", 1;
 
+  // Hybrid streams: another codec's decoder has to give the base views to set_base() first.
+  if (!gop->base_views.empty())
+    return std::cerr << argv[1] << ": is hybrid and needs a 2D decoder: play it with mvinrdec\n", 1;
+
   // Planes may lie anywhere; here they follow each other, rows without padding.
   const mvinr::ViewInfo& view = gop->sequence.views[0];
   const int sample_bytes = mvinr::bytes_per_sample(view.texture);

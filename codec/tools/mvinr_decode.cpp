@@ -6,6 +6,7 @@
 #include <set>
 
 #include "mvinr/decoder.h"
+#include "tools/base_files.h"
 #include "tools/cli.h"
 #include "tools/decode_output.h"
 #include "tools/stream_reader.h"
@@ -18,7 +19,7 @@ struct Options {
   OutputOptions output;
   DecoderOptions decoder;
   std::vector<int> views;
-  std::string component = "both";
+  std::string component = "both", base_dir;
   int64_t start_frame = 0, frames = 0;
   bool quiet = false;
 };
@@ -62,6 +63,12 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
       ->group(group)
       ->type_name("N")
       ->check(non_negative);
+
+  app.add_option("--base-dir", options.base_dir,
+                 "hybrid streams: folder of the base views' decoded pictures, as raw files "
+                 "v0_texture_..., v0_depth_... (mvinr-info --extract-base writes their coded form)")
+      ->group(group)
+      ->type_name("DIR");
 
   group = "Output";
   app.add_option("-o,--output", output.output,
@@ -125,7 +132,9 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
 class Program {
  public:
   explicit Program(const Options& options)
-      : options_(options), decoder_(value_or_fail(Decoder::create(options.decoder), "")) {
+      : options_(options),
+        decoder_(value_or_fail(Decoder::create(options.decoder), "")),
+        base_files_(options.base_dir, options.output.names) {
     if (options.output.output == "-") stdout_.emplace("-");
   }
 
@@ -155,6 +164,7 @@ class Program {
 
   const Options& options_;
   std::unique_ptr<Decoder> decoder_;
+  BaseFiles base_files_;
   std::optional<OutputFile> stdout_;
   std::vector<ViewInfo> views_;
   std::vector<OutputStream> streams_;  // by view, texture before depth
@@ -258,6 +268,9 @@ void Program::decode(const AccessUnit& unit, const std::string& name, std::stop_
     end = std::min(end, last);
   }
   if (begin >= end) return;
+  if (!info.base_views.empty() && options_.base_dir.empty())
+    fail(name + ": hybrid stream: the base views need a 2D decoder: play it with mvinrdec, or give "
+                "their decoded pictures with --base-dir DIR");
   open(info);
 
   const auto start = std::chrono::steady_clock::now();
@@ -272,6 +285,7 @@ void Program::decode(const AccessUnit& unit, const std::string& name, std::stop_
                   unit.offset, gop.error().message.c_str(), begin, end - 1));
     return;
   }
+  base_files_.give(*decoder_, *gop, begin, end);
   reported_.clear();
   std::vector<std::unique_ptr<Rendered>> batch;
   size_t batch_bytes = 0;

@@ -1,6 +1,7 @@
 // mvinr-info: what an MV-INR stream consists of.
 #include <CLI/CLI.hpp>
 
+#include "tools/base_files.h"
 #include "tools/cli.h"
 #include "tools/stream_reader.h"
 
@@ -15,7 +16,7 @@ int info(int argc, char** argv) {
       "mvinr-info"};
   const CLI::Validator non_negative = CLI::Validator(CLI::NonNegativeNumber).description("");
   app.set_version_flag("--version", MVINR_VERSION);
-  std::string path;
+  std::string path, extract;
   int limit = 0;
   bool brief = false;
   app.add_option("input", path, "the stream; - reads stdin")->type_name("FILE")->required();
@@ -23,6 +24,10 @@ int info(int argc, char** argv) {
       ->type_name("N")
       ->check(non_negative);
   app.add_flag("-b,--brief", brief, "one line for every access unit");
+  app.add_option("--extract-base", extract,
+                 "hybrid streams: write the coded base views to this folder, one elementary stream "
+                 "for every component (v0_texture.h265, ...)")
+      ->type_name("DIR");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -30,6 +35,8 @@ int info(int argc, char** argv) {
   }
 
   StreamReader reader(path);
+  std::optional<BaseExtractor> extractor;
+  if (!extract.empty()) extractor.emplace(extract);
   uint64_t bytes = 0, frames = 0, damaged = 0;
   int count = 0;
   while (const auto unit = reader.next()) {
@@ -49,6 +56,13 @@ int info(int argc, char** argv) {
                 (unsigned long long)unit->offset, gop.bytes, (unsigned long long)gop.first_frame,
                 (unsigned long long)(gop.first_frame + uint64_t(gop.frames) - 1),
                 gop.sequence.views.size());
+    if (extractor) {
+      const std::string wrong = extractor->add(unit->bytes);
+      if (!wrong.empty()) {
+        std::printf("  not all was extracted: %s\n", wrong.c_str());
+        ++damaged;
+      }
+    }
     if (brief) continue;
     const Result<std::string> text = describe_access_unit(unit->bytes);
     if (text.has_value()) {
@@ -65,6 +79,7 @@ int info(int argc, char** argv) {
     ++damaged;
   }
   if (count == 0) fail(reader.name() + ": no MV-INR access unit in it");
+  if (extractor) extractor->report();
   std::printf("%d access units, %llu frames, %llu bytes\n", count, (unsigned long long)frames,
               (unsigned long long)bytes);
   return damaged == 0 ? kExitOk : kExitDamaged;

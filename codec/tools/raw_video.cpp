@@ -54,6 +54,14 @@ RawFormat parse_raw_format(const std::string& name, Component component) {
              choices);
 }
 
+std::vector<RawFormat> raw_formats(Component component) {
+  std::vector<RawFormat> formats;
+  for (const KnownFormat& known : kKnownFormats)
+    if (known.component == component)
+      formats.push_back({known.samples, known.skip_chroma, known.name});
+  return formats;
+}
+
 std::string expand_pattern(const std::string& pattern, const PatternFields& fields) {
   std::string result;
   for (size_t i = 0; i < pattern.size(); ++i) {

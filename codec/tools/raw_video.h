@@ -26,6 +26,8 @@ struct RawFormat {
 const char* raw_format_name(SampleFormat format);
 /// Throws ToolError for a name that does not suit the component.
 RawFormat parse_raw_format(const std::string& name, Component component);
+/// All formats that suit the component.
+std::vector<RawFormat> raw_formats(Component component);
 const char* component_name(Component component);
 
 struct PatternFields {

@@ -206,6 +206,8 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   MVINR_ASSIGN(auto units, encode_model(model));
   for (UnitPayload& unit : units)
     if (unit.type == UnitType::view) unit.index = views_[size_t(unit.index)];
+  uint64_t payload_bytes = 0;  // whose bits training estimates
+  for (const UnitPayload& unit : units) payload_bytes += unit.payload.size();
   for (UnitPayload& unit : base_.units()) units.push_back(std::move(unit));
   const Header header{.sequence = sequence_,
                       .first_frame = next_frame_,
@@ -213,9 +215,6 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
                       .base_views = options_.base_views,
                       .model = config};
   MVINR_ASSIGN(gop.bytes, write_access_unit(header, units));
-  uint64_t payload_bytes = 0;
-  for (const UnitPayload& unit : units)
-    if (unit.type != UnitType::base) payload_bytes += unit.payload.size();
   gop.stats = {.first_frame = next_frame_,
                .frames = frames,
                .bytes = gop.bytes.size(),

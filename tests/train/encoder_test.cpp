@@ -261,7 +261,7 @@ TEST(Encoder, RefusesOptionsOutOfRangeByName) {
   refused("time_budget", invalid, [](auto& o) { o.time_budget = -1; });
   refused("threads", invalid, [](auto& o) { o.threads = -1; });
   refused("'huge'", invalid, [](auto& o) { o.profile = "huge"; });
-  refused("hybrid", ErrorCode::unsupported, [](auto& o) { o.mode = Mode::hybrid; });
+  refused("base_views", invalid, [](auto& o) { o.mode = Mode::hybrid; });
   refused("tpu", invalid, [](auto& o) { o.device = "tpu"; });
   refused("cuda:99", ErrorCode::no_device, [](auto& o) { o.device = "cuda:99"; });
   refused("memory", ErrorCode::limit_exceeded, [](auto& o) { o.max_memory = 1000000; });

@@ -4,6 +4,9 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+
 #include "format/model_units.h"
 #include "mvinr/decoder.h"
 #include "train/export.h"
@@ -19,8 +22,8 @@ const testing::Environment* const kOneThread = testing::AddGlobalTestEnvironment
 
 }  // namespace
 
-PictureStore store_of(const testutil::Clip& clip) {
-  PictureStore store(clip.sequence);
+PictureStore store_of(const testutil::Clip& clip, const std::vector<int>& views) {
+  PictureStore store(clip.sequence, views);
   for (int t = 0; t < clip.frames; ++t) {
     for (int v = 0; v < int(clip.sequence.views.size()); ++v) {
       for (const Component c : {Component::texture, Component::depth}) {
@@ -34,8 +37,42 @@ PictureStore store_of(const testutil::Clip& clip) {
   return store;
 }
 
-ModelConfig profile_for(const testutil::Clip& clip, const std::string& name) {
-  auto config = make_profile(name, clip.sequence, clip.frames);
+std::vector<int> network_views(const testutil::Clip& clip, const std::vector<int>& base_views) {
+  return Header{.sequence = clip.sequence, .base_views = base_views}.network_views();
+}
+
+OwnedPicture base_picture(const testutil::Clip& clip, const PictureId& id) {
+  const Picture source = clip.at(id.frame, id.view, id.component).picture();
+  OwnedPicture picture(source.format, source.width, source.height);
+  const int most = (1 << bit_depth(source.format)) - 1, noise = most / 100 + 1;
+  std::mt19937 random(uint32_t(id.frame * 100 + id.view * 2 + int(id.component)));
+  for (int p = 0; p < plane_count(source.format); ++p)
+    for (int y = 0; y < plane_size(source.height, p); ++y)
+      for (int x = 0; x < plane_size(source.width, p); ++x) {
+        const int value = tools::sample(source, p, x, y) + int(random() % uint32_t(2 * noise + 1));
+        tools::set_sample(picture.writable(), p, x, y, std::clamp(value - noise, 0, most));
+      }
+  return picture;
+}
+
+BaseStore base_store_of(const testutil::Clip& clip, const std::vector<int>& base_views) {
+  BaseStore store(clip.sequence, base_views);
+  for (const int v : base_views)
+    for (const Component c : {Component::texture, Component::depth}) {
+      for (int t = 0; t < clip.frames; ++t)
+        EXPECT_TRUE(store.add({t, v, c}, base_picture(clip, {t, v, c}).picture()));
+      EXPECT_TRUE(store.add_unit(v, c, std::vector<std::byte>(20, std::byte(v))));
+    }
+  const Status status = store.predict(profile_for(clip, "xxs", base_views),
+                                      network_views(clip, base_views), {});
+  EXPECT_TRUE(status) << status.error().message;
+  return store;
+}
+
+ModelConfig profile_for(const testutil::Clip& clip, const std::string& name,
+                        const std::vector<int>& base_views) {
+  auto config =
+      make_profile(name, clip.sequence, clip.frames, network_views(clip, base_views));
   EXPECT_TRUE(config) << config.error().message;
   return std::move(config).value();
 }
@@ -57,10 +94,13 @@ Network random_network(const ModelConfig& config, uint64_t seed) {
   return net;
 }
 
-Trained train_on(const testutil::Clip& clip, const std::string& profile, TrainOptions options) {
-  const PictureStore store = store_of(clip);
-  Trained out{.network = make_network(profile_for(clip, profile), options.seed, at::kCPU)};
-  auto result = train(out.network, store, options, {});
+Trained train_on(const testutil::Clip& clip, const std::string& profile, TrainOptions options,
+                 const std::vector<int>& base_views) {
+  const PictureStore store = store_of(clip, network_views(clip, base_views));
+  const BaseStore base = base_store_of(clip, base_views);
+  const ModelConfig config = profile_for(clip, profile, base_views);
+  Trained out{.network = make_network(config, options.seed, at::kCPU)};
+  auto result = train(out.network, store, base, options, {});
   EXPECT_TRUE(result) << result.error().message;
   if (result) out.result = *result;
   return out;
@@ -75,23 +115,35 @@ const Example& trained_example() {
   return example;
 }
 
-std::vector<std::byte> access_unit_of(const testutil::Clip& clip, const Network& network) {
+std::vector<std::byte> access_unit_of(const testutil::Clip& clip, const Network& network,
+                                      const std::vector<int>& base_views) {
   auto units = encode_model(export_model(network));
   EXPECT_TRUE(units) << units.error().message;
   if (!units) return {};
-  const Header header{.sequence = clip.sequence, .frames = clip.frames, .model = network.config};
+  const std::vector<int> views = network_views(clip, base_views);
+  for (UnitPayload& unit : *units)
+    if (unit.type == UnitType::view) unit.index = views[size_t(unit.index)];
+  const Header header{.sequence = clip.sequence,
+                      .frames = clip.frames,
+                      .base_views = base_views,
+                      .model = network.config};
   auto bytes = write_access_unit(header, *units);
   EXPECT_TRUE(bytes) << bytes.error().message;
   return bytes ? std::move(bytes).value() : std::vector<std::byte>();
 }
 
-std::vector<tools::PictureBuffer> decode(const std::vector<std::byte>& bytes) {
+std::vector<tools::PictureBuffer> decode(const std::vector<std::byte>& bytes,
+                                         const testutil::Clip* clip) {
   std::vector<tools::PictureBuffer> pictures;
   auto decoder = Decoder::create({.threads = 2});
   EXPECT_TRUE(decoder);
   const auto gop = (*decoder)->start_gop(bytes);
   EXPECT_TRUE(gop) << gop.error().message;
   if (!gop) return pictures;
+  for (const int v : gop->base_views)
+    for (const Component c : {Component::texture, Component::depth})
+      for (int t = 0; t < gop->frames; ++t)
+        EXPECT_TRUE((*decoder)->set_base({t, v, c}, base_picture(*clip, {t, v, c}).picture()));
   for (int t = 0; t < gop->frames; ++t) {
     for (int v = 0; v < int(gop->sequence.views.size()); ++v) {
       const ViewInfo& view = gop->sequence.views[size_t(v)];

@@ -7,17 +7,28 @@
 #include <vector>
 
 #include "testutil/clip.h"
+#include "train/base_store.h"
 #include "train/network.h"
 #include "train/picture_store.h"
 #include "train/trainer.h"
 
 namespace mvinr::train_test {
 
-/// All pictures of the clip.
-PictureStore store_of(const testutil::Clip& clip);
+/// All pictures of the clip. `views`: those of the network, empty: all.
+PictureStore store_of(const testutil::Clip& clip, const std::vector<int>& views = {});
+
+/// The views of the clip that are no base views.
+std::vector<int> network_views(const testutil::Clip& clip, const std::vector<int>& base_views);
 
 /// The named profile for the clip.
-ModelConfig profile_for(const testutil::Clip& clip, const std::string& name = "xxs");
+ModelConfig profile_for(const testutil::Clip& clip, const std::string& name = "xxs",
+                        const std::vector<int>& base_views = {});
+
+/// A picture as another codec would return it: the clip's, with noise of a hundredth of the range.
+OwnedPicture base_picture(const testutil::Clip& clip, const PictureId& id);
+
+/// Base pictures of all frames and BASE units of any bytes, warped to the other views.
+BaseStore base_store_of(const testutil::Clip& clip, const std::vector<int>& base_views = {});
 
 /// A network with values worth coding: its parameters moved by random amounts.
 Network random_network(const ModelConfig& config, uint64_t seed = 1);
@@ -30,7 +41,8 @@ struct Trained {
   Network network;
   TrainResult result;
 };
-Trained train_on(const testutil::Clip& clip, const std::string& profile, TrainOptions options);
+Trained train_on(const testutil::Clip& clip, const std::string& profile, TrainOptions options,
+                 const std::vector<int>& base_views = {});
 
 /// A clip of two views with depth (64 x 48, 4 frames) and the profile xxs trained on it for 250
 /// steps, once for all tests.
@@ -41,9 +53,12 @@ struct Example {
 const Example& trained_example();
 
 /// Access unit of a network.
-std::vector<std::byte> access_unit_of(const testutil::Clip& clip, const Network& network);
+std::vector<std::byte> access_unit_of(const testutil::Clip& clip, const Network& network,
+                                      const std::vector<int>& base_views = {});
 
-/// The decoder's pictures of an access unit, in the order of Clip::pictures.
-std::vector<tools::PictureBuffer> decode(const std::vector<std::byte>& bytes);
+/// The decoder's pictures of an access unit, in the order of Clip::pictures. Base views get the
+/// base_picture()s of `clip`, which implicit streams do without.
+std::vector<tools::PictureBuffer> decode(const std::vector<std::byte>& bytes,
+                                         const testutil::Clip* clip = nullptr);
 
 }  // namespace mvinr::train_test

@@ -64,18 +64,23 @@ struct Comparison {
   }
 };
 
-void compare(const testutil::Clip& clip, const Network& net) {
-  const auto bytes = access_unit_of(clip, net);
-  const auto decoded = decode(bytes);
+void compare(const testutil::Clip& clip, const Network& net,
+             const std::vector<int>& base_views = {}) {
+  const auto bytes = access_unit_of(clip, net, base_views);
+  const auto decoded = decode(bytes, &clip);
   ASSERT_EQ(decoded.size(), clip.pictures.size());
   c10::NoGradGuard guard;
   const Values values = prepare_values(net, kHard);
   Comparison texture, depth;
-  size_t i = 0;
+  const BaseStore base = base_store_of(clip, base_views);
+  const std::vector<int> views = network_views(clip, base_views);
   for (int t = 0; t < clip.frames; ++t)
-    for (int v = 0; v < int(clip.sequence.views.size()); ++v) {
+    for (int64_t k = 0; k < int64_t(views.size()); ++k) {
+      const int v = views[size_t(k)];
       const ViewInfo& view = clip.sequence.views[size_t(v)];
-      const at::Tensor packed = pack_output(net.config, forward(net, values, kHard, t, {v}))[0];
+      const size_t i = (size_t(t) * clip.sequence.views.size() + size_t(v)) * 2;
+      const at::Tensor packed = pack_output(
+          net.config, forward(net, values, kHard, t, {k}, base.prediction(t, {k}, at::kCPU)))[0];
       texture.add(shown(packed, view.texture, view.width, view.height).picture(),
                   decoded[i].picture(), clip.at(t, v, Component::texture).picture(),
                   1 << (bit_depth(view.texture) - 8));
@@ -83,7 +88,6 @@ void compare(const testutil::Clip& clip, const Network& net) {
         depth.add(shown(packed, view.depth, view.width, view.height).picture(),
                   decoded[i + 1].picture(), clip.at(t, v, Component::depth).picture(),
                   1 << (bit_depth(view.depth) - 8));
-      i += 2;
     }
   texture.check("texture");
   if (!depth.simulated.empty()) depth.check("depth");
@@ -108,6 +112,13 @@ TEST(Simulation, HoldsForHinervsOrderOfLayers) {
   compare(clip, train_on(clip, "mv-hinerv-xxs", {.lambda = 0.001, .steps = 60}).network);
 }
 
+TEST(Simulation, HoldsForHybridModels) {
+  const auto clip = testutil::make_clip({.views = 4, .frames = 3, .width = 62, .height = 46});
+  const std::vector<int> base_views = {0, 2};
+  compare(clip, train_on(clip, "xxs", {.lambda = 0.001, .steps = 100}, base_views).network,
+          base_views);
+}
+
 // Large scales have rounded bilinear weights, and HiNeRV's own ones are among them.
 TEST(Simulation, HoldsForScalesOfThreeFourAndFive) {
   const auto clip = testutil::make_clip({.views = 1, .frames = 2, .width = 60, .height = 60});
@@ -120,7 +131,7 @@ TEST(Simulation, HoldsForScalesOfThreeFourAndFive) {
   config.canvas_width = config.canvas_height = 60;
   ASSERT_TRUE(validate(config));
   Network net = make_network(config, 1, at::kCPU);
-  ASSERT_TRUE(train(net, store_of(clip), {.lambda = 0.001, .steps = 60}, {}));
+  ASSERT_TRUE(train(net, store_of(clip), base_store_of(clip), {.lambda = 0.001, .steps = 60}, {}));
   compare(clip, net);
 }
 

@@ -3,7 +3,9 @@
 #include <cstring>
 #include <random>
 
+#include "format/access_unit.h"
 #include "mvinr/stream.h"
+#include "unit/random_header.h"
 
 namespace mvinr {
 namespace {
@@ -30,6 +32,21 @@ TEST(BasePayload, IsLaidOutAsTheFormatSays) {
   const char expected[] = "\3\0xyz\2\0\2\0\0\0AB\1\0\0\0a";
   ASSERT_EQ(bytes->size(), sizeof expected - 1);
   EXPECT_EQ(std::memcmp(bytes->data(), expected, bytes->size()), 0);
+}
+
+// The worked example of docs/bitstream.md 6.9.
+TEST(BasePayload, TheDocumentedUnitHasTheDocumentedBytes) {
+  const auto a = packet(2, 0x41), b = packet(1, 0x61);
+  const Bytes packets[] = {a, b};
+  const UnitPayload unit{UnitType::base, base_unit_index(3, Component::depth),
+                         *write_base_payload("xyz", packets)};
+  const auto bytes = write_access_unit(testutil::random_header(1), {&unit, 1});
+  ASSERT_TRUE(bytes) << bytes.error().message;
+  const char expected[] =
+      "\x04\x07\x12\0\0\0\x67\xBB\x55\xAA\3\0xyz\2\0\2\0\0\0AB\1\0\0\0a";
+  constexpr size_t kSize = sizeof expected - 1;
+  ASSERT_EQ(kSize, 28u);
+  EXPECT_EQ(std::memcmp(bytes->data() + bytes->size() - kSize, expected, kSize), 0);
 }
 
 TEST(BasePayload, ComesBackAsWritten) {
