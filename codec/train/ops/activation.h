@@ -93,9 +93,10 @@ inline ValueAndSlope gelu_with_slope(Vec x, const Tail& tail) {
   return {maximum(x, Vec{}) - t.value, select(x > 0.0f, 1.0f - t.slope, t.slope)};
 }
 
-/// As pulled_back, for clamps from above: `over` is negative where there was one. (At the lower
-/// limit the GELU's slope is 0 anyway.)
-inline Vec below(Vec g, Vec over) { return keep((over >= 0.0f) | (g > 0.0f), g); }
+/// As pulled_back, for the clamps before and behind the table: `inside` is negative where one of
+/// them was at work. Positive gradients lead back at both ends, since the GELU falls at the lower
+/// one.
+inline Vec back_inside(Vec g, Vec inside) { return keep((inside >= 0.0f) | (g > 0.0f), g); }
 
 // Quantised: the sums of fc1 come times 1024, the bias likewise; the activation leaves times
 // kHiddenScale, and so is an exact integer.
@@ -124,7 +125,7 @@ class Lookup {
 
 struct Index {
   __m512i clamped;
-  __mmask32 over;  // above the range
+  __mmask32 outside;  // of what no clamp changes
 };
 /// Two vectors of sums to 32 indices; `bias` is Q10 plus 16.
 inline Index hidden_index(Vec sum0, Vec sum1, Vec mantissa, __m512i bias) {
@@ -136,7 +137,8 @@ inline Index hidden_index(Vec sum0, Vec sum1, Vec mantissa, __m512i bias) {
   const __m512i index = _mm512_srai_epi16(_mm512_adds_epi16(plane, bias), 5);
   const __m512i clamped =
       _mm512_max_epi16(_mm512_min_epi16(index, _mm512_set1_epi16(127)), _mm512_set1_epi16(-128));
-  return {clamped, _mm512_cmpgt_epi16_mask(index, clamped)};
+  return {clamped, _mm512_cmpgt_epi16_mask(index, _mm512_set1_epi16(kGeluLast)) |
+                       _mm512_cmplt_epi16_mask(index, clamped)};
 }
 inline __m512i pack_bias(const float* b) {
   const __m512i wide = _mm512_add_epi32(_mm512_cvtps_epi32(load(b)), _mm512_set1_epi32(16));
@@ -182,11 +184,11 @@ inline void activate_quantised_with_slope(float* hidden, float* grad, int pixels
       const Index index = hidden_index(load(h0), load(h1), m, b);
       const __m512i v = values.at(index.clamped);
       const __m512i s = slopes.at(index.clamped);
-      const __m512i over = _mm512_movm_epi16(index.over);
+      const __m512i inside = _mm512_movm_epi16(index.outside);  // -1: no
       store(h0, low_to_float(v));
       store(h1, high_to_float(v));
-      store(g0, below(load(g0), low_to_float(over)) * (low_to_float(s) * unit));
-      store(g1, below(load(g1), high_to_float(over)) * (high_to_float(s) * unit));
+      store(g0, back_inside(load(g0), low_to_float(inside)) * (low_to_float(s) * unit));
+      store(g1, back_inside(load(g1), high_to_float(inside)) * (high_to_float(s) * unit));
     }
   }
 }
@@ -232,7 +234,8 @@ inline void activate_quantised_with_slope(float* hidden, float* grad, int pixels
       const Vec index = hidden_index(load(h), load(mantissa + j), load(bias + j));
       const Vec i = clamp(index, -128.0f, 127.0f);
       store(h, look_up(tables.value, i, 65536.0f));
-      store(g, below(load(g), i - index) * look_up(tables.slope, i, 1.0f / kSlopeScale));
+      const Vec inside = minimum(float(kGeluLast) - index, index + 128.0f);
+      store(g, back_inside(load(g), inside) * look_up(tables.slope, i, 1.0f / kSlopeScale));
     }
   }
 }

@@ -31,8 +31,7 @@ GeluTables make_tables() {
   for (int i = -128; i < 128; ++i) {
     const double x = i / 32.0, cdf = upper_tail(-x);
     const double rounded = std::floor(64 * x * cdf + 0.5);
-    const bool inside = rounded + 11 >= 0 && rounded + 11 <= 255;
-    const double slope = inside ? cdf + x * density(x) : 0.0;
+    const double slope = cdf + x * density(x);
     tables.value[i & 255] = int16_t(std::clamp(rounded, -11.0, 244.0));
     tables.slope[i & 255] = int16_t(std::floor(slope * double(kSlopeScale) + 0.5));
   }

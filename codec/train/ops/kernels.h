@@ -142,6 +142,7 @@ inline constexpr int kGeluSegments = 32;
 inline constexpr int kGeluCoefficients = 5;
 inline constexpr float kGeluScale = 31.0f / 5.25f;  // segments per unit
 inline constexpr float kSlopeScale = 16384.0f;
+inline constexpr int kGeluLast = 122;  // behind it, the table's value is clamped to 244 / 64
 inline constexpr float kInputScale = 32.0f;              // of a block's quantised input of fc1
 inline constexpr float kHiddenScale = 64.0f * 65536.0f;  // and of fc2
 
@@ -149,7 +150,7 @@ inline constexpr float kHiddenScale = 64.0f * 65536.0f;  // and of fc2
 struct GeluTables {
   float tail[kGeluCoefficients][kGeluSegments];
   int16_t value[256];  // times 64
-  int16_t slope[256];  // times kSlopeScale; 0 where the value is clamped
+  int16_t slope[256];  // times kSlopeScale; of the GELU, clamped or not
   int16_t padding[2];
 };
 const GeluTables& gelu_tables();
