@@ -103,9 +103,8 @@ Result<std::vector<std::byte>> filter_access_unit(Bytes access_unit, std::span<c
   }
   std::vector<std::byte> units;
   for (const UnitView& u : unit.units) {
-    const int view = u.type == UnitType::view   ? u.index
-                     : u.type == UnitType::base ? u.index / 2
-                                                : -1;
+    const bool base = u.type == UnitType::base && is_base(header, u.index / 2);
+    const int view = u.type == UnitType::view ? u.index : base ? u.index / 2 : -1;
     // A unit that is not intact may be of another type or view than it seems.
     const bool unwanted = u.intact && view >= 0 && view < count && !keep[static_cast<size_t>(view)];
     const Bytes bytes = access_unit.subspan(u.offset, u.bytes);
