@@ -59,6 +59,13 @@ void header(Bytes data) {
     require(validate(info->sequence).has_value(), "an invalid sequence was accepted");
   }
   succeeded(describe_access_unit(rest), "describe_access_unit");
+  const auto states = view_states(rest);
+  if (succeeded(states, "view_states"))
+    require(states->size() == info->sequence.views.size(), "states of other views");
+  const int first_view[] = {0};
+  const auto filtered = filter_access_unit(rest, first_view);
+  if (succeeded(filtered, "filter_access_unit"))
+    require(access_unit_bytes(*filtered).value() == filtered->size(), "a filtered unit's size");
 }
 
 void access_unit(Bytes data) {

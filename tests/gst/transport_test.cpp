@@ -33,6 +33,7 @@ struct Path {
   std::string sender, receiver;
   bool exact_times;  // timestamps arrive, to a millisecond
   int pace = 0;      // packets under way
+  int count = 12;    // access units, unless MVINR_VOLUME says otherwise
 };
 
 std::string in_place(std::string text, const std::string& what, const std::string& with) {
@@ -64,13 +65,14 @@ const Path kPaths[] = {
      "tcpserversrc host=127.0.0.1 port=TCP ! gdpdepay ! fakesink name=out", true},
     {"RawOverTcp", "", "tcpclientsink host=127.0.0.1 port=TCP sync=false",
      "tcpserversrc host=127.0.0.1 port=TCP ! mvinrparse ! fakesink name=out", true},
-    // SRT is made for live streams: what comes faster than its window is dropped.
+    // SRT is made for live streams: it holds everything back for `latency` and drops what a crowded
+    // machine sends too late. Hence small bursts.
     {"GdpOverSrt", "srtsink",
-     "gdppay ! identity name=wire ! srtsink uri=srt://127.0.0.1:UDP?mode=caller latency=2000 "
-     "wait-for-connection=true sync=false",
-     "srtsrc uri=srt://127.0.0.1:UDP?mode=listener latency=2000 ! gdpdepay ! identity name=in ! "
+     "gdppay ! rndbuffersize min=1316 max=1316 ! identity name=wire ! srtsink "
+     "uri=srt://127.0.0.1:UDP?mode=caller latency=1000 wait-for-connection=true sync=false",
+     "srtsrc name=in uri=srt://127.0.0.1:UDP?mode=listener latency=1000 ! gdpdepay ! "
      "fakesink name=out",
-     true, 8},
+     true, 1000, 6},
     {"GdpOverSharedMemory", "shmsink",
      "gdppay ! shmsink socket-path=PATH shm-size=33554432 wait-for-connection=true sync=false",
      "shmsrc socket-path=PATH ! gdpdepay ! fakesink name=out", true},
@@ -110,7 +112,7 @@ TEST_P(TransportVolume, EveryAccessUnitArrivesAsItWas) {
   }
   ASSERT_EQ(transport.start(), "");
 
-  const int count = from_environment("MVINR_VOLUME", 12);
+  const int count = from_environment("MVINR_VOLUME", path.count);
   std::mt19937 random(1);
   std::vector<Arrival> sent;
   for (int i = 0; i < count; ++i) {
@@ -122,8 +124,11 @@ TEST_P(TransportVolume, EveryAccessUnitArrivesAsItWas) {
     sent.push_back(arrival_of(unit, pts));
     transport.push(unit, pts, kGop);
   }
+  // One more to push out the last one's end, which rndbuffersize keeps; it may arrive or not.
+  if (*path.needs) transport.push(make_filler(5000, 0), GstClockTime(count) * kGop, kGop);
   transport.finish(size_t(count));
-  const auto arrived = transport.arrivals();
+  auto arrived = transport.arrivals();
+  if (arrived.size() > sent.size()) arrived.resize(sent.size());
   const bool multicast = path.receiver.find("239.") != std::string::npos;
   if (multicast && arrived.empty()) GTEST_SKIP() << "this machine has no multicast on loopback";
   ASSERT_EQ(arrived.size(), sent.size()) << transport.sent() << " packets";
