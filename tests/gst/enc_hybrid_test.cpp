@@ -246,9 +246,9 @@ TEST_F(EncHybrid, MessagesTellTheShareOfBaseViews) {
 }
 
 TEST_F(EncHybrid, TheQuantiserFollowsLambdaAtEveryGop) {
-  EXPECT_EQ(gst::base_quantiser(0.004, Component::texture), 30);
-  EXPECT_EQ(gst::base_quantiser(0.008, Component::texture), 33);
-  EXPECT_EQ(gst::base_quantiser(0.001, Component::depth), 24);
+  EXPECT_EQ(gst::base_quantiser(0.004, Component::texture), 29);
+  EXPECT_EQ(gst::base_quantiser(0.008, Component::texture), 32);
+  EXPECT_EQ(gst::base_quantiser(0.001, Component::depth), 30);
   EXPECT_EQ(gst::base_quantiser(1e-6, Component::texture), 10);
   EXPECT_EQ(gst::base_quantiser(10, Component::depth), 51);
 
