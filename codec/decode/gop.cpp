@@ -189,8 +189,9 @@ Status Gop::read_view_unit(int view) {
     // other.
     const Status status = decode_symbols(reference);
     if (!status)
-      return Error{status.error().code, name + " refers to view " + std::to_string(number(reference)) +
-                                            ": " + status.error().message};
+      return Error{status.error().code, name + " refers to view " +
+                                            std::to_string(number(reference)) + ": " +
+                                            status.error().message};
   }
   MVINR_TRY(decode_view(view, unit->payload, model_));
   for (size_t i = 0; i < plan_.tensors.size(); ++i)

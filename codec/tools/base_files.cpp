@@ -26,7 +26,7 @@ PictureBuffer expanded(const PictureBuffer& from, SampleFormat format) {
 /// Of the packets that these caps describe, as FFmpeg knows them.
 const char* suffix_of(const std::string& caps) {
   const std::string media = caps.substr(0, caps.find(','));
-  return media == "video/x-h265"  ? "h265"
+  return media == "video/x-h265"   ? "h265"
          : media == "video/x-h264" ? "h264"
          : media == "video/x-av1"  ? "obu"
                                    : "bin";
@@ -61,8 +61,7 @@ BaseFiles::File& BaseFiles::open(const ViewInfo& info, int view, Component compo
     }
   }
   file.bits = bit_depth(found.samples);
-  file.reader =
-      std::make_unique<RawVideoReader>(path(found.name), found, info.width, info.height);
+  file.reader = std::make_unique<RawVideoReader>(path(found.name), found, info.width, info.height);
   return file;
 }
 
@@ -74,8 +73,8 @@ void BaseFiles::give(Decoder& decoder, const GopInfo& gop, uint64_t begin, uint6
       File& file = open(info, view, component);
       for (uint64_t frame = begin; frame < end; ++frame) {
         if (frame >= uint64_t(file.reader->frames()))
-          fail(tools::format("%s: holds no picture for frame %" PRIu64,
-                             file.reader->path().c_str(), frame));
+          fail(tools::format("%s: holds no picture for frame %" PRIu64, file.reader->path().c_str(),
+                             frame));
         const PictureBuffer& read = file.reader->read(int64_t(frame));
         const PictureId id{int(frame - gop.first_frame), view, component};
         value_or_fail(file.bits == bit_depth(format)

@@ -13,8 +13,8 @@
 
 namespace mvinr::tools {
 
-/// Decoded pictures of base views, as raw files in one folder with the usual names. Files with fewer
-/// bits than the view are expanded as docs/bitstream.md 6.7 says.
+/// Decoded pictures of base views, as raw files in one folder with the usual names. Files with
+/// fewer bits than the view are expanded as docs/bitstream.md 6.7 says.
 class BaseFiles {
  public:
   /// `names`: of the views; default v0, v1, ...

@@ -269,8 +269,9 @@ void Program::decode(const AccessUnit& unit, const std::string& name, std::stop_
   }
   if (begin >= end) return;
   if (!info.base_views.empty() && options_.base_dir.empty())
-    fail(name + ": hybrid stream: the base views need a 2D decoder: play it with mvinrdec, or give "
-                "their decoded pictures with --base-dir DIR");
+    fail(name +
+         ": hybrid stream: the base views need a 2D decoder: play it with mvinrdec, or give "
+         "their decoded pictures with --base-dir DIR");
   open(info);
 
   const auto start = std::chrono::steady_clock::now();

@@ -16,7 +16,7 @@
 namespace mvinr::fuzz {
 namespace {
 
-constexpr uint64_t kMaxSamples = 1 << 16;  // canvas samples x views: keeps one run short
+constexpr uint64_t kMaxSamples = 1 << 16;      // canvas samples x views: keeps one run short
 constexpr uint64_t kMaxBaseSamples = 1 << 18;  // of all base pictures of a GOP
 
 void require(bool condition, const char* what) {

@@ -45,9 +45,9 @@ class HybridPrograms : public testing::Test {
   static std::string file_name(const ViewInfo& info, int view, Component c,
                                const std::string& format = "") {
     const SampleFormat samples = c == Component::texture ? info.texture : info.depth;
-    return tools::expand_pattern(
-        tools::kDefaultPattern, {"v" + std::to_string(view), view, c, info.width, info.height,
-                                 format.empty() ? tools::raw_format_name(samples) : format});
+    return tools::expand_pattern(tools::kDefaultPattern,
+                                 {"v" + std::to_string(view), view, c, info.width, info.height,
+                                  format.empty() ? tools::raw_format_name(samples) : format});
   }
 
   /// The base pictures in the folder "base".
@@ -74,8 +74,8 @@ class HybridPrograms : public testing::Test {
       bases_[i].give_to(*decoder);
       const ViewInfo& info = sequence_.views[size_t(view)];
       for (int t = 0; t < 3; ++t) {
-        tools::PictureBuffer buffer(c == Component::texture ? info.texture : info.depth,
-                                    info.width, info.height);
+        tools::PictureBuffer buffer(c == Component::texture ? info.texture : info.depth, info.width,
+                                    info.height);
         MutablePicture out = buffer.mutable_picture();
         RenderJob job{.frame = t, .view = view};
         (c == Component::texture ? job.texture : job.depth) = &out;
@@ -122,9 +122,9 @@ TEST_F(HybridPrograms, DecodeTakesBasePicturesFromFiles) {
 
 TEST_F(HybridPrograms, DecodeFindsTheFramesOfAPart) {
   write_bases();
-  const ProgramResult result = run(
-      "$TOOL/mvinr-decode clip.mvinr --base-dir base --views 1 --component texture "
-      "--start-frame 4 --frames 1 -o out");
+  const ProgramResult result =
+      run("$TOOL/mvinr-decode clip.mvinr --base-dir base --views 1 --component texture "
+          "--start-frame 4 --frames 1 -o out");
   ASSERT_EQ(result.exit_code, 0) << result.errors;
   const std::string all = expected(1, Component::texture);
   EXPECT_EQ(folder_.read("out/" + file_name(sequence_.views[1], 1, Component::texture)),

@@ -63,16 +63,15 @@ BaseStore base_store_of(const testutil::Clip& clip, const std::vector<int>& base
         EXPECT_TRUE(store.add({t, v, c}, base_picture(clip, {t, v, c}).picture()));
       EXPECT_TRUE(store.add_unit(v, c, std::vector<std::byte>(20, std::byte(v))));
     }
-  const Status status = store.predict(profile_for(clip, "xxs", base_views),
-                                      network_views(clip, base_views), {});
+  const Status status =
+      store.predict(profile_for(clip, "xxs", base_views), network_views(clip, base_views), {});
   EXPECT_TRUE(status) << status.error().message;
   return store;
 }
 
 ModelConfig profile_for(const testutil::Clip& clip, const std::string& name,
                         const std::vector<int>& base_views) {
-  auto config =
-      make_profile(name, clip.sequence, clip.frames, network_views(clip, base_views));
+  auto config = make_profile(name, clip.sequence, clip.frames, network_views(clip, base_views));
   EXPECT_TRUE(config) << config.error().message;
   return std::move(config).value();
 }

@@ -237,8 +237,8 @@ Tensor gelu_of(const Tensor& x, Quantise q) {
       .view({-1});
 }
 
-// Hidden values above the table's range, or whose GELU is above that of bytes: the slope there is 1,
-// but only to pull back.
+// Hidden values above the table's range, or whose GELU is above that of bytes: the slope there is
+// 1, but only to pull back.
 TEST_P(TrainOps, TheClampBeforeTheGeluPullsBack) {
   const Tensor x = at::tensor({-9.0f, -4.5f, 0.0f, 3.0f, 3.84f, 3.96f, 4.5f, 9.0f});
   for (const double sign : {1.0, -1.0}) {

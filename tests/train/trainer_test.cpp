@@ -113,7 +113,8 @@ TEST(Trainer, StopsWithinATenthOfASecond) {
     });
     ErrorCode code = ErrorCode::internal;
     try {
-      const auto result = train(net, store, base_store_of(clip), {.steps = 1000000}, stop.get_token());
+      const auto result =
+          train(net, store, base_store_of(clip), {.steps = 1000000}, stop.get_token());
       if (!result) code = result.error().code;
     } catch (const Cancelled&) {
       code = ErrorCode::cancelled;
@@ -131,7 +132,8 @@ TEST(Trainer, DoesNothingIfItIsStoppedBefore) {
   Network net = make_network(profile_for(clip), 1, at::kCPU);
   std::stop_source stop;
   stop.request_stop();
-  const auto result = train(net, store_of(clip), base_store_of(clip), {.steps = 1000000}, stop.get_token());
+  const auto result =
+      train(net, store_of(clip), base_store_of(clip), {.steps = 1000000}, stop.get_token());
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, ErrorCode::cancelled);
 }

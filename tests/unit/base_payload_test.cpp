@@ -42,8 +42,7 @@ TEST(BasePayload, TheDocumentedUnitHasTheDocumentedBytes) {
                          *write_base_payload("xyz", packets)};
   const auto bytes = write_access_unit(testutil::random_header(1), {&unit, 1});
   ASSERT_TRUE(bytes) << bytes.error().message;
-  const char expected[] =
-      "\x04\x07\x12\0\0\0\x67\xBB\x55\xAA\3\0xyz\2\0\2\0\0\0AB\1\0\0\0a";
+  const char expected[] = "\x04\x07\x12\0\0\0\x67\xBB\x55\xAA\3\0xyz\2\0\2\0\0\0AB\1\0\0\0a";
   constexpr size_t kSize = sizeof expected - 1;
   ASSERT_EQ(kSize, 28u);
   EXPECT_EQ(std::memcmp(bytes->data() + bytes->size() - kSize, expected, kSize), 0);

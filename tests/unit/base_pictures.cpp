@@ -32,8 +32,8 @@ OwnedPicture draw(SampleFormat format, const ViewInfo& view, bool noise, std::mt
         const int drawn = int(random() % uint32_t(most + 1));
         // Blocks at several levels, the rest a ramp.
         const int block = (x / 9 + y / 7 + phase) % 3;
-        const int level = block == 0 ? most / 5 + most / 3 * (x / 9 % 2)
-                                     : most / 2 + (x + 2 * y) * (most / 400);
+        const int level =
+            block == 0 ? most / 5 + most / 3 * (x / 9 % 2) : most / 2 + (x + 2 * y) * (most / 400);
         tools::set_sample(out, p, x, y, noise ? drawn : std::min(level + drawn / 64, most));
       }
   return picture;

@@ -226,11 +226,8 @@ TEST(Header, WritingRefusesBaseViewsThatCannotBe) {
       {"not in rising order", [](auto& h) { h.base_views[1] = h.base_views[0]; }},
       {"number of base views is 9, must be 0..8", [](auto& h) { h.base_views.resize(9, 0); }},
       {"has no depth",
-       [](auto& h) {
-         h.sequence.views[size_t(h.base_views[1])].depth = SampleFormat::none;
-       }},
-      {"has no camera",
-       [](auto& h) { h.sequence.views[size_t(h.base_views[0])].camera.reset(); }},
+       [](auto& h) { h.sequence.views[size_t(h.base_views[1])].depth = SampleFormat::none; }},
+      {"has no camera", [](auto& h) { h.sequence.views[size_t(h.base_views[0])].camera.reset(); }},
       {"has no camera",
        [](auto& h) { h.sequence.views[size_t(h.network_views()[0])].camera.reset(); }},
       {"views is 0",  // all views are base views

@@ -244,9 +244,8 @@ TEST(Hybrid, BasePicturesAreCopiedAndMayBeReplaced) {
 
 TEST(Hybrid, ADamagedViewUnitIsNamedByItsView) {
   const auto decoder = make_decoder();
-  const auto gop = decoder->start_gop(rewritten([](UnitPayload& u, const Header&) {
-    return u.type != UnitType::view || u.index != 1;
-  }));
+  const auto gop = decoder->start_gop(rewritten(
+      [](UnitPayload& u, const Header&) { return u.type != UnitType::view || u.index != 1; }));
   ASSERT_TRUE(gop.has_value()) << gop.error().message;
   BasePictures(*gop, 2).give_to(*decoder);
   EXPECT_TRUE(render(*decoder, 0).has_value());
@@ -262,9 +261,12 @@ TEST(Hybrid, CamerasThatCannotBeWarpedAreCorruptAndNamed) {
     });
   };
   const auto decoder = make_decoder();
-  for (const auto& bytes : {with([](Camera& c) { c.focal[0] = 0; }),
-                            with([](Camera& c) { c.depth_range = {3, 2}; }),
-                            with([](Camera& c) { c.depth_range = {-1, 2}; })})
+  for (const auto& bytes : {with([](Camera& c) { c.focal[0] = 0; }), with([](Camera& c) {
+                              c.depth_range = {3, 2};
+                            }),
+                            with([](Camera& c) {
+                              c.depth_range = {-1, 2};
+                            })})
     EXPECT_ERROR(decoder->start_gop(bytes), ErrorCode::corrupt, "no warp from view 0 to view 1");
 }
 

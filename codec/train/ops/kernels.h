@@ -142,8 +142,8 @@ inline constexpr int kGeluSegments = 32;
 inline constexpr int kGeluCoefficients = 5;
 inline constexpr float kGeluScale = 31.0f / 5.25f;  // segments per unit
 inline constexpr float kSlopeScale = 16384.0f;
-inline constexpr int kGeluLast = 122;  // behind it, the table's value is clamped to 244 / 64
-inline constexpr float kInputScale = 32.0f;              // of a block's quantised input of fc1
+inline constexpr int kGeluLast = 122;        // behind it, the table's value is clamped to 244 / 64
+inline constexpr float kInputScale = 32.0f;  // of a block's quantised input of fc1
 inline constexpr float kHiddenScale = 64.0f * 65536.0f;  // and of fc2
 
 /// See activation.h. The tables of the quantised GELU are indexed by i & 255, i = -128..127.
