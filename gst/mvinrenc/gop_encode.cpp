@@ -62,8 +62,14 @@ Status GopStream::create_encoder(const Settings& now) {
   if (wanted != Mode::implicit) {
     if (Status good = check_base_views(settings_, sequence_); !good) return good;
     Status status = ok();
+    // An access unit has one camera per view.
+    const bool moving = cameras_ && !cameras_->poses.empty();
     Result<std::unique_ptr<BaseViews>> base =
-        BaseViews::create(settings_, sequence_, base_quantisers(now, options.lambda));
+        moving
+            ? Result<std::unique_ptr<BaseViews>>(Error{
+                  ErrorCode::invalid_argument, "hybrid mode: the cameras of " + settings_.cameras +
+                                                   " move, which only mode=implicit can code"})
+            : BaseViews::create(settings_, sequence_, base_quantisers(now, options.lambda));
     if (base) {
       options.mode = Mode::hybrid;
       options.base_views = (*base)->views();

@@ -1,6 +1,10 @@
 // mvinrenc in hybrid mode: the choice of the mode and of base views, what the encoder gets,
 // messages, stopping. The base views are coded for real.
+#include <unistd.h>
+
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 
 #include "base_decoder.h"
 #include "enc_fixture.h"
@@ -159,6 +163,30 @@ TEST_F(EncHybrid, HybridSaysWhatIsMissing) {
     for (const std::string& text : c.texts) EXPECT_TRUE(has(enc.errors(), text)) << enc.errors();
     EXPECT_EQ(enc.units().size(), 0u);
   }
+}
+
+TEST_F(EncHybrid, MovingCamerasAreForImplicitMode) {
+  const std::string folder = testing::TempDir() + "moving-" + std::to_string(getpid());
+  std::filesystem::create_directory(folder);
+  std::ofstream(folder + "/cameras.json")
+      << R"({"Informative": {"Moving_cameras": true}, "cameras": [)" << camera_json(0) << ","
+      << camera_json(1) << "]}";
+  const std::string stands = "[[1,0,0,0],[0,1,0,0],[0,0,1,0],[0,0,0,1]]";
+  std::ofstream(folder + "/poses.json")
+      << R"({"frames": [[)" << stands << "," << stands << "],[" << stands << "," << stands << "]]}";
+  for (const char* mode : {"hybrid", "auto"}) {
+    fake::reset();
+    EncoderUnderTest enc;
+    set_mode(enc, mode);
+    enc.set("cameras", (folder + "/cameras.json").c_str());
+    feed(enc);
+    ASSERT_TRUE(enc.run());
+    if (mode == std::string("hybrid"))
+      EXPECT_TRUE(has(enc.errors(), "/cameras.json move")) << enc.errors();
+    else
+      EXPECT_EQ(fake::log().options.at(0).mode, Mode::implicit) << enc.errors();
+  }
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(EncHybrid, ABaseViewThatIsNotThereIsAnErrorInAnyModeThatLooks) {
