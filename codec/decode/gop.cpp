@@ -23,14 +23,28 @@ uint64_t memory_of_this_machine() {
   return static_cast<uint64_t>(pages) * static_cast<uint64_t>(page) / 4 * 3;
 }
 
-Status check_limits(const Plan& plan, const MemoryNeed& need, const GopLimits& limits) {
+uint64_t base_memory(const Header& header, int workers) {
+  constexpr uint64_t kWarpBytes = 40;  // of WarpMemory per sample of base and target
+  uint64_t pictures = 0, largest = 0;
+  for (const ViewInfo& v : header.sequence.views)
+    largest = std::max(largest, uint64_t(v.width) * uint64_t(v.height));
+  for (const int base : header.base_views) {
+    const ViewInfo& v = header.sequence.views[static_cast<size_t>(base)];
+    pictures += uint64_t(v.width + 1) * uint64_t(v.height + 1) * uint64_t(header.frames) *
+                uint64_t(3 * bytes_per_sample(v.texture) + 2 * bytes_per_sample(v.depth)) / 2;
+  }
+  return header.base_views.empty() ? 0 : pictures + largest * kWarpBytes * uint64_t(workers);
+}
+
+Status check_limits(const Plan& plan, const MemoryNeed& need, const GopLimits& limits,
+                    uint64_t other) {
   const uint64_t samples = static_cast<uint64_t>(canvas_samples(plan.config));
   if (samples > limits.max_samples)
     return Error{ErrorCode::limit_exceeded,
                  "the stream has " + std::to_string(samples) + " samples per frame, at most " +
                      std::to_string(limits.max_samples) + " are allowed"};
-  uint64_t bytes =
-      uint64_t{need.map_bytes()} * limits.workers + uint64_t{need.lane_bytes()} * limits.workers;
+  uint64_t bytes = other + uint64_t{need.map_bytes()} * limits.workers +
+                   uint64_t{need.lane_bytes()} * limits.workers;
   for (const TensorSpec& spec : plan.tensors)
     bytes += static_cast<uint64_t>(spec.count()) * sizeof(int16_t);
   for (const PlanStep& s : plan.steps)  // the static planes, if all of them are kept
@@ -56,7 +70,8 @@ Result<std::unique_ptr<Gop>> Gop::open(Bytes access_unit, const GopLimits& limit
   auto gop = std::make_unique<Gop>();
   MVINR_ASSIGN(gop->plan_, make_plan(unit.header.model));
   gop->memory_ = memory_need(gop->plan_);
-  MVINR_TRY(check_limits(gop->plan_, gop->memory_, limits));
+  MVINR_TRY(
+      check_limits(gop->plan_, gop->memory_, limits, base_memory(unit.header, limits.workers)));
   const Bytes bytes = access_unit.first(std::min<size_t>(access_unit.size(), unit.bytes));
   gop->bytes_.assign(bytes.begin(), bytes.end());
   MVINR_ASSIGN(gop->unit_, parse_access_unit(gop->bytes_));

@@ -46,9 +46,9 @@ class Gop {
   Result<std::vector<BaseInput>> base_inputs(int frame, int view) const;
   PlacedCamera placed_camera(int view) const;
 
-  /// Decodes what a view of the network needs, at the first call; safe to call from several threads. The same
-  /// error at each call: corrupt (its unit, or that of a view that it refers to, is damaged or
-  /// missing) or limit_exceeded.
+  /// Decodes what a view of the network needs, at the first call; safe to call from several
+  /// threads. The same error at each call: corrupt (its unit, or that of a view that it refers to,
+  /// is damaged or missing) or limit_exceeded.
   Status prepare(int view);
   /// Of a prepared view.
   const StaticPlanes& still(int view) const { return views_[view].still; }
@@ -77,7 +77,7 @@ class Gop {
   MemoryNeed memory_;
   std::unique_ptr<View[]> views_;  // of the network
   std::vector<int> network_view_;
-  std::vector<OwnedPicture> base_[2];      // [component][base view * frames + frame]
+  std::vector<OwnedPicture> base_[2];       // [component][base view * frames + frame]
   std::vector<std::vector<ViewMap>> maps_;  // [view][base view], empty for base views
 };
 
@@ -86,6 +86,11 @@ uint64_t memory_of_this_machine();
 
 /// Refuses what would need more memory than the limits, or than this machine has, allow, if one
 /// picture is computed at a time.
-Status check_limits(const Plan& plan, const MemoryNeed& need, const GopLimits& limits);
+/// `other`: bytes besides, see base_memory().
+Status check_limits(const Plan& plan, const MemoryNeed& need, const GopLimits& limits,
+                    uint64_t other = 0);
+
+/// Hybrid mode: bytes of the base views' pictures and of the warps of `workers` threads.
+uint64_t base_memory(const Header& header, int workers);
 
 }  // namespace mvinr

@@ -288,6 +288,17 @@ TEST(Hybrid, TheMemoryLimitCountsThePrediction) {
   EXPECT_TRUE(check_limits(*plan, large, limits).has_value());
   large.prediction = 40000 + large.lane_bytes();
   EXPECT_ERROR(check_limits(*plan, large, limits), ErrorCode::limit_exceeded, "MiB of memory");
+  // So do the base views' pictures: 256 frames of 8192x8192 are 60 GB.
+  Header header{.frames = kMaxGopFrames, .base_views = {0}};
+  header.sequence.views.assign(2, {.width = 8192,
+                                   .height = 8192,
+                                   .texture = SampleFormat::yuv420_8,
+                                   .depth = SampleFormat::gray_16});
+  EXPECT_GT(base_memory(header, 1), uint64_t{8192} * 8192 * 256 * 7 / 2);
+  EXPECT_ERROR(check_limits(*plan, need, limits, base_memory(header, 1)), ErrorCode::limit_exceeded,
+               "MiB of memory");
+  header.base_views.clear();
+  EXPECT_EQ(base_memory(header, 1), 0u);
 }
 
 TEST(Hybrid, EveryTruncationGivesAnErrorOrTheViewsThatAreThere) {
