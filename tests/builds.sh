@@ -42,8 +42,8 @@ exports_only_the_api() {  # FILE: every exported name of ours is declared in the
   names=$(nm -DC --defined-only "$1" |
     sed -n 's/^[0-9a-f]* [A-Za-z] mvinr::\([A-Za-z_0-9]*\).*/\1/p' | sort -u)
   [ -n "$names" ] || return 1
-  for name in $names; do
-    grep -qw "$name" "$root"/codec/include/mvinr/*.h || { echo "exports $name"; return 1; }
+  for exported in $names; do
+    grep -qw "$exported" "$root"/codec/include/mvinr/*.h || { echo "exports $exported"; return 1; }
   done
 }
 

@@ -82,8 +82,11 @@ RowProjection project_along(const Projection& p, int y) {
   return row;
 }
 
-MVINR_CLONES void project_row(const RowProjection& row, const int32_t* inverse, int count,
-                              const Projected& out) {
+// GCC exports the names of clones that are not local, whatever -fvisibility says.
+namespace {
+
+MVINR_CLONES void project(const RowProjection& row, const int32_t* inverse, int count,
+                          const Projected& out) {
   const RowProjection r = row;
   int32_t* __restrict to_x = out.x, * __restrict to_y = out.y, * __restrict to_inverse = out.inverse;
   for (int x = 0; x < count; ++x) {
@@ -105,8 +108,8 @@ MVINR_CLONES void project_row(const RowProjection& row, const int32_t* inverse, 
   }
 }
 
-MVINR_CLONES void unproject_row(const RowProjection& row, const int32_t* inverse,
-                                const int32_t* wanted, int count, int32_t* out) {
+MVINR_CLONES void unproject(const RowProjection& row, const int32_t* inverse, const int32_t* wanted,
+                            int count, int32_t* out) {
   const RowProjection r = row;
   for (int x = 0; x < count; ++x) {
     const double hz = r.h[2] + r.a[2] * x + r.b[2] * inverse[x];
@@ -117,8 +120,8 @@ MVINR_CLONES void unproject_row(const RowProjection& row, const int32_t* inverse
   }
 }
 
-MVINR_CLONES void depth_of_row(const DepthScale& scale, const int32_t* inverse, int count,
-                               int32_t* out) {
+MVINR_CLONES void to_depth(const DepthScale& scale, const int32_t* inverse, int count,
+                           int32_t* out) {
   const double factor = scale.factor, half = static_cast<double>(int64_t{1} << scale.shift) / 2,
                down = 1.0 / static_cast<double>(int64_t{1} << scale.shift);
   const int32_t far = scale.far;
@@ -126,6 +129,22 @@ MVINR_CLONES void depth_of_row(const DepthScale& scale, const int32_t* inverse, 
     const int32_t above = inverse[x] > far ? inverse[x] - far : 0;
     out[x] = static_cast<int32_t>(clamped((above * factor + half) * down, 0, 65535));
   }
+}
+
+}  // namespace
+
+void project_row(const RowProjection& row, const int32_t* inverse, int count,
+                 const Projected& out) {
+  project(row, inverse, count, out);
+}
+
+void unproject_row(const RowProjection& row, const int32_t* inverse, const int32_t* wanted,
+                   int count, int32_t* out) {
+  unproject(row, inverse, wanted, count, out);
+}
+
+void depth_of_row(const DepthScale& scale, const int32_t* inverse, int count, int32_t* out) {
+  to_depth(scale, inverse, count, out);
 }
 
 }  // namespace mvinr
