@@ -41,7 +41,9 @@ MVINR_CLONES void find_surface(const Area<int32_t>& base, int32_t edge, const Pr
     const int32_t total = wa + wb + wc + wd;
     const bool found = inside & (total >= kLeastShare);
     const double sum = double(a) * wa + double(b) * wb + double(c) * wc + double(d) * wd;
-    const int32_t mean = static_cast<int32_t>((sum + (total >> 1)) / (found ? total : 1.0));
+    // Not found: by the most that the weights can sum up to, so that the quotient fits.
+    const double by = found ? total : 65536.0;
+    const int32_t mean = static_cast<int32_t>((sum + (total >> 1)) / by);
     surface[x] = found ? mean : 0;
     share[x] = found ? total >> 6 : 0;
   }
