@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import stat
+import sys
 import types
 
 import numpy as np
@@ -57,7 +58,7 @@ def raw_clip(folder, positions=((0, 0, 0), (0, -0.1, 0)), size=(64, 48), frames=
 def script(path, text):
     """An executable Python program."""
     path = pathlib.Path(path)
-    path.write_text("#!/usr/bin/env python3\n" + text)
+    path.write_text(f"#!{sys.executable}\n" + text)  # the Python that has numpy
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
 
