@@ -11,6 +11,7 @@
 
 #include "base/try.h"
 #include "format/model_units.h"
+#include "train/deadline.h"
 #include "train/device.h"
 #include "train/export.h"
 #include "train/rate.h"
@@ -143,6 +144,9 @@ class EncoderImpl final : public Encoder {
     options_.time_budget = seconds;
     return ok();
   }
+  void set_deadline(std::chrono::steady_clock::time_point deadline) override {
+    deadline_.set(deadline);
+  }
 
  private:
   static Error failure(const std::exception& e) {
@@ -172,6 +176,7 @@ class EncoderImpl final : public Encoder {
   std::vector<int> views_;  // of the network
   PictureStore pictures_;
   BaseStore base_;
+  Deadline deadline_;
   uint64_t next_frame_ = 0;
 };
 
@@ -188,16 +193,22 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   MVINR_TRY(base_.predict(config, views_, stop));
   Network network = make_network(config, options_.seed, device_);
   const bool hybrid = config.prediction;
+  double budget = options_.time_budget;
+  if (deadline_.exists()) {
+    const double left = deadline_.training(frames);
+    budget = budget > 0 ? std::min(budget, left) : left;
+  }
   const TrainOptions train_options{
       .loss = options_.loss,
       .lambda = options_.lambda * (hybrid ? kHybridLambda : 1),
       .depth_weight = options_.depth_weight * (hybrid ? kHybridDepthWeight : 1),
       .prune = options_.prune,
       .steps = kStepsOfEffort[options_.effort],
-      .time_budget = options_.time_budget,
+      .time_budget = budget,
       .seed = options_.seed,
       .on_progress = options_.on_progress};
   MVINR_ASSIGN(const TrainResult trained, train(network, pictures_, base_, train_options, stop));
+  const double after_training = deadline_.left() + (trained.seconds - budget);  // its last step
 
   EncodedGop gop;
   CodedModel model = export_model(network);
@@ -229,9 +240,13 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
           .seconds = trained.seconds,
           .phase = "verify"});
   const auto start = std::chrono::steady_clock::now();
-  MVINR_TRY(verify(gop.bytes, pictures_, base_, threads, stop, gop.stats));
+  const double unverified = deadline_.left();
+  MVINR_TRY(verify(gop.bytes, pictures_, base_, threads, deadline_, stop, gop.stats));
   gop.stats.verify_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (deadline_.exists())
+    deadline_.learn(after_training - unverified,
+                    gop.stats.verify_seconds / gop.stats.verified_frames);
   next_frame_ += uint64_t(frames);
   return gop;
 }

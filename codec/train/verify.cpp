@@ -1,5 +1,6 @@
 #include "train/verify.h"
 
+#include <chrono>
 #include <cmath>
 
 #include "base/owned_picture.h"
@@ -40,7 +41,7 @@ struct SquaredErrors {
 }  // namespace
 
 Status verify(Bytes access_unit, const PictureStore& pictures, const BaseStore& base, int threads,
-              std::stop_token stop, GopStats& stats) {
+              const Deadline& deadline, std::stop_token stop, GopStats& stats) {
   MVINR_ASSIGN(auto decoder, Decoder::create({.threads = threads}));
   MVINR_ASSIGN(const GopInfo gop, decoder->start_gop(access_unit));
   const auto& views = gop.sequence.views;
@@ -65,7 +66,10 @@ Status verify(Bytes access_unit, const PictureStore& pictures, const BaseStore& 
          .texture = &writable[2 * v],
          .depth = views[v].depth == SampleFormat::none ? nullptr : &writable[2 * v + 1]});
   std::vector<SquaredErrors> texture_errors(views.size()), depth_errors(views.size());
-  for (int t = 0; t < gop.frames; ++t) {
+  const auto start = std::chrono::steady_clock::now();
+  int count = gop.frames;
+  for (int i = 0; i < count; ++i) {
+    const int t = i * gop.frames / count;
     for (RenderJob& job : jobs) job.frame = t;
     MVINR_TRY(decoder->render(jobs, stop));
     for (int v = 0; v < int(views.size()); ++v) {
@@ -74,7 +78,10 @@ Status verify(Bytes access_unit, const PictureStore& pictures, const BaseStore& 
       if (jobs[size_t(v)].depth)
         depth_errors[size_t(v)].add(depth[size_t(v)], pictures.samples({t, v, Component::depth}));
     }
+    const std::chrono::duration<double> first = std::chrono::steady_clock::now() - start;
+    if (i == 0) count = 1 + deadline.verifiable(count - 1, first.count());
   }
+  stats.verified_frames = count;
   int depths = 0;
   for (size_t v = 0; v < views.size(); ++v) {
     const SampleFormat f = views[v].texture;

@@ -5,12 +5,14 @@
 
 #include "mvinr/encoder.h"
 #include "train/base_store.h"
+#include "train/deadline.h"
 #include "train/picture_store.h"
 
 namespace mvinr {
 
-/// Renders every picture of the access unit and fills the PSNR fields of `stats`.
+/// Renders every picture of the access unit, with a deadline those of as many frames as there is
+/// time for, and fills the PSNR fields and the number of verified frames of `stats`.
 Status verify(Bytes access_unit, const PictureStore& pictures, const BaseStore& base, int threads,
-              std::stop_token stop, GopStats& stats);
+              const Deadline& deadline, std::stop_token stop, GopStats& stats);
 
 }  // namespace mvinr

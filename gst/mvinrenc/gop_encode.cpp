@@ -2,6 +2,8 @@
 #include <gst/video/video-event.h>
 
 #include <algorithm>
+#include <chrono>
+#include <utility>
 
 #include "glue.h"
 #include "gop_stream.h"
@@ -124,13 +126,17 @@ GstFlowReturn GopStream::begin_sequence() {
                      nullptr);
   gst_pad_push_event(element_->srcpad, gst_event_new_tag(tags));
 
-  // A frame waits for the rest of its GOP, then for the training.
-  const GstClockTime latency =
-      gst_util_uint64_scale(guint64(settings_.encoder.gop_frames) * GST_SECOND, fps_d, fps_n) +
-      GstClockTime(now.encoder.time_budget * GST_SECOND);
-  gst_aggregator_set_latency(element_, latency, latency);
+  configure_latency(now);
   GST_INFO_OBJECT(element_, "%d views: %" GST_PTR_FORMAT, views, caps_.get());
   return GST_FLOW_OK;
+}
+
+// A frame waits for the rest of its GOP, then for the training.
+void GopStream::configure_latency(const Settings& now) {
+  const auto& [fps_n, fps_d] = sequence_.frame_rate;
+  live_.configure(
+      gst_util_uint64_scale(guint64(settings_.encoder.gop_frames) * GST_SECOND, fps_d, fps_n),
+      GstClockTime(now.encoder.time_budget * GST_SECOND));
 }
 
 void GopStream::end_sequence() {
@@ -156,12 +162,15 @@ Result<EncodedGop> GopStream::encode_gop(const Settings& now, double lambda, Bas
   }
   if (Status set = encoder_->set_lambda(lambda); !set) return set.error();
   if (Status set = encoder_->set_time_budget(budget); !set) return set.error();
+  encoder_->set_deadline(live_.deadline(int64_t(gop_time_)));
   return encoder_->encode_gop(frames_, stop);
 }
 
 GstFlowReturn GopStream::close_gop(std::stop_token stop) {
   if (frames_ == 0) return GST_FLOW_OK;
+  const auto start = std::chrono::steady_clock::now();
   const Settings now = current_settings();
+  configure_latency(now);
   if (now.bitrate == 0) rate_ = RateControl(now.encoder.lambda);
   const double lambda = rate_.lambda();
   GST_DEBUG_OBJECT(element_, "GOP %" G_GUINT64_FORMAT ": %d frames, lambda %g", gop_index_, frames_,
@@ -180,15 +189,21 @@ GstFlowReturn GopStream::close_gop(std::stop_token stop) {
     const auto& [fps_n, fps_d] = sequence_.frame_rate;
     rate_.update(1000.0 * now.bitrate * frames_ * fps_d / fps_n, 8.0 * double(stats.bytes));
   }
+  const std::chrono::duration<double> all = std::chrono::steady_clock::now() - start;
+  live_.gop_done(all.count() - stats.train_seconds);
+  const std::optional<int64_t> running = live_.now();
   {
     const ObjectLock lock(element_);
-    shared_.stats.add(stats, base, lambda);
+    shared_.stats.add(stats, base, lambda, late_);
   }
-  gst_element_post_message(
-      GST_ELEMENT_CAST(element_),
-      gst_message_new_element(GST_OBJECT_CAST(element_),
-                              gop_structure(gop_index_, gop_time_, lambda, stats, base)));
+  GstStructure* structure = gop_structure(gop_index_, gop_time_, lambda, stats, base);
+  gst_structure_set(structure, "dropped-frames", G_TYPE_INT, late_, "latency", G_TYPE_UINT64,
+                    running ? guint64(*running) - gop_time_ : guint64(GST_CLOCK_TIME_NONE),
+                    nullptr);
+  gst_element_post_message(GST_ELEMENT_CAST(element_),
+                           gst_message_new_element(GST_OBJECT_CAST(element_), structure));
   warn_of_steps();
+  warn_of_late_frames();
   return push(std::move(*gop));
 }
 
@@ -232,6 +247,16 @@ GstFlowReturn GopStream::push(EncodedGop gop) {
   frames_ = 0;
   ++gop_index_;
   return gst_aggregator_finish_buffer(element_, buffer);
+}
+
+void GopStream::warn_of_late_frames() {
+  if (const int frames = std::exchange(late_, 0))
+    GST_ELEMENT_WARNING(element_, STREAM, ENCODE,
+                        ("This machine is too slow for the live stream: %d frames of all views "
+                         "were dropped before GOP %" G_GUINT64_FORMAT
+                         "; lower the profile, the picture size or the frame rate",
+                         frames, gop_index_),
+                        (nullptr));
 }
 
 void GopStream::warn_of_steps() {

@@ -55,11 +55,13 @@ void GopStream::start(const Settings& settings, std::optional<CameraFile> camera
   cameras_ = std::move(cameras);
   gop_index_ = 0;
   discont_ = true;
+  late_ = 0;
 }
 
 void GopStream::stop() {
   end_sequence();
   forget_gop();
+  live_.reset();
   pads_.clear();
   cameras_.reset();
   caps_.reset();
@@ -91,36 +93,23 @@ GstFlowReturn GopStream::aggregate(bool timeout) {
   switch (decision.kind) {
     case Decision::Kind::wait:
       // Nothing is there to be late for: the next frame, not the clock, ends the wait.
-      shared_.next_time = -1;
+      shared_.next_time = kNoTime;
       return GST_AGGREGATOR_FLOW_NEED_DATA;
     case Decision::Kind::discard:
-      for (size_t i = 0; i < pads_.size(); ++i)
-        if (decision.actions[i].pop) drop_frame(pads_[i], heads[i]);
+      for (size_t i = 0; i < pads_.size(); ++i) {
+        if (!decision.actions[i].pop) continue;
+        pads_[i].dropped += heads[i].state == Head::State::frame;
+        drop_frame(pads_[i], heads[i]);
+      }
       return GST_AGGREGATOR_FLOW_NEED_DATA;
     case Decision::Kind::ended:
       return finish(heads, stop);
     case Decision::Kind::set:
       break;
   }
-  const GstFlowReturn flow = take_set(decision, stop);
-  if (collector_) shared_.next_time = due_after(decision.time);
+  const GstFlowReturn flow = take_set(decision, heads, stop);
+  if (collector_) shared_.next_time = live_.due_after(decision.time, collector_->frame_duration());
   return flow;
-}
-
-int64_t GopStream::due_after(int64_t time) const {
-  const int64_t duration = collector_->frame_duration();
-  int64_t due = time + duration;
-  const GstClockTime latency = gst_aggregator_get_latency(element_);
-  GstClock* clock = gst_element_get_clock(GST_ELEMENT_CAST(element_));
-  if (clock && GST_CLOCK_TIME_IS_VALID(latency)) {
-    // A training may end after that. The frames of the meantime lie in the queues upstream, whose
-    // threads need a moment to hand them over: they are not late.
-    const int64_t now = int64_t(gst_clock_get_time(clock)) -
-                        int64_t(gst_element_get_base_time(GST_ELEMENT_CAST(element_)));
-    due = std::max(due, now - int64_t(latency) + duration);
-  }
-  gst_clear_object(&clock);
-  return due;
 }
 
 void GopStream::find_pads() {
@@ -193,23 +182,31 @@ GstFlowReturn GopStream::read_head(Pad& pad, Head& head) {
 }
 
 void GopStream::drop_frame(Pad& pad, const Head& head) {
-  const Buffer buffer(gst_aggregator_pad_pop_buffer(GST_AGGREGATOR_PAD(pad.pad.get())));
+  Buffer buffer(gst_aggregator_pad_pop_buffer(GST_AGGREGATOR_PAD(pad.pad.get())));
   pad.next = head.end;
   if (!buffer || head.state != Head::State::frame) return;
   GST_DEBUG_OBJECT(pad.pad.get(), "dropped: %" GST_PTR_FORMAT, buffer.get());
-  ++pad.dropped;
   ++pad.all_dropped;
   const GstClockTime pts = GST_BUFFER_PTS(buffer.get());
-  const gboolean live = GST_CLOCK_TIME_IS_VALID(gst_aggregator_get_latency(element_));
   GstMessage* message =
-      gst_message_new_qos(GST_OBJECT_CAST(pad.pad.get()), live, guint64(head.time), pts, pts,
-                          GST_BUFFER_DURATION(buffer.get()));
+      gst_message_new_qos(GST_OBJECT_CAST(pad.pad.get()), live_.live(), guint64(head.time), pts,
+                          pts, GST_BUFFER_DURATION(buffer.get()));
   gst_message_set_qos_stats(message, GST_FORMAT_BUFFERS, shared_.stats.frames() + guint(frames_),
                             pad.all_dropped);
   gst_element_post_message(GST_ELEMENT_CAST(element_), message);
+  pad.last = std::move(buffer);
 }
 
-GstFlowReturn GopStream::take_set(const Decision& decision, std::stop_token stop) {
+// Live, and there is no time left to encode this set of frames.
+void GopStream::drop_set(const Decision& decision, std::span<const Head> heads) {
+  for (size_t i = 0; i < pads_.size(); ++i)
+    if (decision.actions[i].pop) drop_frame(pads_[i], heads[i]);
+  ++late_;
+  discont_ = true;
+}
+
+GstFlowReturn GopStream::take_set(const Decision& decision, std::span<const Head> heads,
+                                  std::stop_token stop) {
   const auto time = GstClockTime(decision.time);
   if (!encoder_)
     if (const GstFlowReturn flow = begin_sequence(); flow != GST_FLOW_OK) return flow;
@@ -233,6 +230,10 @@ GstFlowReturn GopStream::take_set(const Decision& decision, std::stop_token stop
     }
   }
   if (frames_ == 0) {
+    if (live_.too_late(decision.time)) {
+      drop_set(decision, heads);
+      return GST_AGGREGATOR_FLOW_NEED_DATA;
+    }
     // Timestamps of containers are often rounded to milliseconds: units follow without a step.
     const GstClockTimeDiff step = GST_CLOCK_DIFF(gop_end_, time);
     gop_time_ = !discont_ && std::abs(step) <= kMaxRounding ? gop_end_ : time;
@@ -309,7 +310,7 @@ void GopStream::forget_gop() {
     pad.repeated = pad.dropped = 0;
   }
   if (collector_) collector_.emplace(pads_.size(), collector_->frame_duration());
-  shared_.next_time = -1;
+  shared_.next_time = kNoTime;
 }
 
 std::optional<KeyUnitRequest> GopStream::take_key_unit(GstClockTime running_time) {

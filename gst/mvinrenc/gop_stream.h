@@ -14,6 +14,7 @@
 #include "base_views.h"
 #include "collector.h"
 #include "gstmvinrencpad.h"
+#include "live_time.h"
 #include "messages.h"
 #include "mvinr/encoder.h"
 #include "rate_control.h"
@@ -44,6 +45,8 @@ struct KeyUnitRequest {
   guint32 seqnum = 0;
 };
 
+constexpr gint64 kNoTime = G_MININT64;
+
 /// What other threads touch too.
 struct Shared {
   // Under the element's object lock:
@@ -52,15 +55,16 @@ struct Shared {
   std::vector<KeyUnitRequest> key_units;
   // On their own:
   Cancel cancel;
-  std::atomic<bool> discard{false};   // a flush has come: forget everything collected
-  std::atomic<bool> encoding{false};  // the pads are fixed
-  std::atomic<gint64> next_time{-1};  // running time of the set that is due next, -1: unknown
+  std::atomic<bool> discard{false};        // a flush has come: forget everything collected
+  std::atomic<bool> encoding{false};       // the pads are fixed
+  std::atomic<gint64> next_time{kNoTime};  // running time at which the next set is due
 };
 
 /// Only used by the thread of the src pad, and by start() and stop() while that does not run.
 class GopStream {
  public:
-  GopStream(GstAggregator* element, Shared& shared) : element_(element), shared_(shared) {}
+  GopStream(GstAggregator* element, Shared& shared)
+      : element_(element), shared_(shared), live_(element) {}
   ~GopStream() { stop(); }
 
   void start(const Settings& settings, std::optional<CameraFile> cameras);
@@ -96,16 +100,18 @@ class GopStream {
   void find_pads();
   GstFlowReturn read_heads(std::vector<Head>& heads);
   GstFlowReturn read_head(Pad& pad, Head& head);
-  GstFlowReturn take_set(const Decision& decision, std::stop_token stop);
-  int64_t due_after(int64_t time) const;
+  GstFlowReturn take_set(const Decision& decision, std::span<const Head> heads,
+                         std::stop_token stop);
   GstFlowReturn add_pictures(std::span<const Action> actions);
   GstFlowReturn add_picture(Pad& pad, int frame);
   void drop_frame(Pad& pad, const Head& head);
+  void drop_set(const Decision& decision, std::span<const Head> heads);
   GstFlowReturn finish(std::span<const Head> heads, std::stop_token stop);
 
   Settings current_settings() const;
   GstFlowReturn begin_sequence();
   Status create_encoder(const Settings& now);
+  void configure_latency(const Settings& now);
   void end_sequence();
   GstFlowReturn close_gop(std::stop_token stop);
   Result<EncodedGop> encode_gop(const Settings& now, double lambda, BaseStats& base,
@@ -115,6 +121,7 @@ class GopStream {
   void forget_gop();
   std::optional<KeyUnitRequest> take_key_unit(GstClockTime running_time);
   void warn_of_steps();
+  void warn_of_late_frames();
   GstFlowReturn fail(const Error& error);
 
   GstAggregator* element_;
@@ -126,6 +133,9 @@ class GopStream {
   std::optional<Collector> collector_;
   std::vector<guint16> scratch_;
   bool caps_changed_ = false;
+
+  LiveTime live_;
+  int late_ = 0;  // frames of all views that were dropped since the last GOP for want of time
 
   // The sequence; null between sequences.
   std::unique_ptr<Encoder> encoder_;

@@ -13,8 +13,10 @@
  * duration. A frame that comes too late is dropped, for one that does not come the last is
  * repeated, and a warning tells how often. When a pad ends, the stream ends.
  *
- * In a live pipeline the element reports a latency of one GOP plus `time-budget`. It cannot take
- * frames while it trains: put a queue that holds that much before each pad.
+ * In a live pipeline the element reports a latency of one GOP plus `time-budget`, and keeps it:
+ * each access unit has a deadline, for which its training ends early enough. The pads hold the
+ * frames that come meanwhile; no queues are needed. A machine that cannot even write a GOP in that
+ * time makes the element drop frames, with QoS messages and a warning.
  *
  * Hybrid mode: the GStreamer elements of `base-encoder` code the base views, and the network only
  * adds what depth and cameras cannot predict from them. `mode=auto` takes it where all views have
@@ -214,7 +216,7 @@ static gboolean gst_mvinr_enc_start(GstAggregator* aggregator) {
     }
     p.shared.cancel.restart();
     p.shared.discard = false;
-    p.shared.next_time = -1;
+    p.shared.next_time = mvinr::gst::kNoTime;
     p.stream.start(settings, std::move(cameras));
     return TRUE;
   });
@@ -244,7 +246,9 @@ static GstFlowReturn gst_mvinr_enc_aggregate(GstAggregator* aggregator, gboolean
 
 static GstClockTime gst_mvinr_enc_get_next_time(GstAggregator* aggregator) {
   const gint64 time = GST_MVINR_ENC(aggregator)->priv->shared.next_time;
-  return time < 0 ? GST_CLOCK_TIME_NONE : GstClockTime(time);
+  if (time == mvinr::gst::kNoTime) return GST_CLOCK_TIME_NONE;
+  // It is added to base time and latency, modulo 2^64, which makes up for what is negative.
+  return GstClockTime(time) & ~GstClockTime(1);
 }
 
 // Elements that have nothing in common link only in special ways; then this is the last chance to

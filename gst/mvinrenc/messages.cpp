@@ -47,13 +47,13 @@ GstStructure* gop_structure(guint64 gop, GstClockTime running_time, double lambd
                             const GopStats& s, const BaseStats& base) {
   GstStructure* structure = gst_structure_new(
       "mvinrenc-gop", "gop", G_TYPE_UINT64, gop, "first-frame", G_TYPE_UINT64,
-      guint64(s.first_frame), "frames", G_TYPE_INT, s.frames, "running-time", G_TYPE_UINT64,
-      guint64(running_time), "bytes", G_TYPE_UINT64, guint64(s.bytes), "estimated-bits",
-      G_TYPE_DOUBLE, s.estimated_bits, "lambda", G_TYPE_DOUBLE, lambda, "train-seconds",
-      G_TYPE_DOUBLE, s.train_seconds, "verify-seconds", G_TYPE_DOUBLE, s.verify_seconds, "steps",
-      G_TYPE_INT, s.steps, "profile", G_TYPE_STRING, s.profile.c_str(), "mean-texture-psnr",
-      G_TYPE_DOUBLE, s.mean_texture_psnr, "mean-depth-psnr", G_TYPE_DOUBLE, s.mean_depth_psnr,
-      nullptr);
+      guint64(s.first_frame), "frames", G_TYPE_INT, s.frames, "verified-frames", G_TYPE_INT,
+      s.verified_frames, "running-time", G_TYPE_UINT64, guint64(running_time), "bytes",
+      G_TYPE_UINT64, guint64(s.bytes), "estimated-bits", G_TYPE_DOUBLE, s.estimated_bits, "lambda",
+      G_TYPE_DOUBLE, lambda, "train-seconds", G_TYPE_DOUBLE, s.train_seconds, "verify-seconds",
+      G_TYPE_DOUBLE, s.verify_seconds, "steps", G_TYPE_INT, s.steps, "profile", G_TYPE_STRING,
+      s.profile.c_str(), "mean-texture-psnr", G_TYPE_DOUBLE, s.mean_texture_psnr, "mean-depth-psnr",
+      G_TYPE_DOUBLE, s.mean_depth_psnr, nullptr);
   set_base(structure, base);
   set_array(structure, "texture-psnr-y", s.texture, [](const PictureStats& p) { return p.psnr_y; });
   set_array(structure, "texture-psnr-u", s.texture, [](const PictureStats& p) { return p.psnr_u; });
@@ -71,8 +71,9 @@ double TotalStats::MeanError::psnr() const {
   return frames > 0 ? -10 * std::log10(sum / frames) : 0;
 }
 
-void TotalStats::add(const GopStats& s, const BaseStats& base, double lambda) {
+void TotalStats::add(const GopStats& s, const BaseStats& base, double lambda, int dropped) {
   ++gops_;
+  dropped_ += guint64(dropped);
   frames_ += guint64(s.frames);
   bytes_ += s.bytes;
   estimated_bits_ += s.estimated_bits;
@@ -96,10 +97,10 @@ void TotalStats::add(const GopStats& s, const BaseStats& base, double lambda) {
 
 GstStructure* TotalStats::structure() const {
   GstStructure* structure = gst_structure_new(
-      "mvinrenc-stats", "gops", G_TYPE_UINT64, gops_, "frames", G_TYPE_UINT64, frames_, "bytes",
-      G_TYPE_UINT64, bytes_, "estimated-bits", G_TYPE_DOUBLE, estimated_bits_, "train-seconds",
-      G_TYPE_DOUBLE, train_seconds_, "verify-seconds", G_TYPE_DOUBLE, verify_seconds_, "lambda",
-      G_TYPE_DOUBLE, lambda_, nullptr);
+      "mvinrenc-stats", "gops", G_TYPE_UINT64, gops_, "frames", G_TYPE_UINT64, frames_,
+      "dropped-frames", G_TYPE_UINT64, dropped_, "bytes", G_TYPE_UINT64, bytes_, "estimated-bits",
+      G_TYPE_DOUBLE, estimated_bits_, "train-seconds", G_TYPE_DOUBLE, train_seconds_,
+      "verify-seconds", G_TYPE_DOUBLE, verify_seconds_, "lambda", G_TYPE_DOUBLE, lambda_, nullptr);
   set_base(structure, base_);
   set_array(structure, "texture-psnr-y", texture_, [](const View& v) { return v.y.psnr(); });
   set_array(structure, "texture-psnr-u", texture_, [](const View& v) { return v.u.psnr(); });

@@ -20,7 +20,8 @@ struct BaseStats {
   double seconds = 0;
 };
 
-/// "mvinrenc-gop": gop, first-frame, bytes, base-bytes (uint64), frames, steps (int), running-time
+/// "mvinrenc-gop": gop, first-frame, bytes, base-bytes (uint64), frames, verified-frames (those
+/// whose quality was measured; live there may be no time for all), steps (int), running-time
 /// (uint64, ns), lambda, estimated-bits, train-seconds, base-seconds, verify-seconds,
 /// mean-texture-psnr, mean-depth-psnr (double), profile, mode (string: "implicit" or "hybrid"),
 /// base-views (array of int), and per view arrays of double (dB): texture-psnr-y, texture-psnr-u,
@@ -31,7 +32,8 @@ GstStructure* gop_structure(guint64 gop, GstClockTime running_time, double lambd
 /// Totals over the GOPs. PSNR values are those of the mean squared error over all frames.
 class TotalStats {
  public:
-  void add(const GopStats& stats, const BaseStats& base, double lambda);
+  /// `dropped`: frames of all views for which there was no time.
+  void add(const GopStats& stats, const BaseStats& base, double lambda, int dropped);
 
   /// "mvinrenc-stats", as the property `stats` describes it.
   GstStructure* structure() const;
@@ -49,7 +51,7 @@ class TotalStats {
   struct View {
     MeanError y, u, v;
   };
-  guint64 gops_ = 0, frames_ = 0, bytes_ = 0;
+  guint64 gops_ = 0, frames_ = 0, dropped_ = 0, bytes_ = 0;
   double estimated_bits_ = 0, train_seconds_ = 0, verify_seconds_ = 0, lambda_ = 0;
   BaseStats base_;  // views: of the last GOP
   std::vector<View> texture_, depth_;

@@ -133,9 +133,10 @@ void install_properties(GObjectClass* klass) {
                            0, 1024, e.threads, ready));
   install(kPropTimeBudget,
           g_param_spec_double("time-budget", "Time budget",
-                              "Seconds of training per GOP (0 = by effort). In a live pipeline it "
-                              "is part of the latency: with 0 only the duration of the GOP is "
-                              "reported. Read at every GOP",
+                              "Seconds of training per GOP (0 = by effort). In a live pipeline: "
+                              "seconds from the last frame of a GOP to its access unit, for all "
+                              "that has to be done (0 = the duration of a GOP); latency is the "
+                              "duration of a GOP plus this. Read at every GOP",
                               0, kMaxTimeBudget, e.time_budget, playing));
   install(
       kPropMaxMemory,
@@ -167,6 +168,7 @@ void install_properties(GObjectClass* klass) {
           g_param_spec_boxed(
               "stats", "Statistics",
               "Totals since the start, measured on decoded pictures: gops, frames, "
+              "dropped-frames (of all views, by a live encoder for want of time), "
               "bytes, base-bytes (those of BASE units), estimated-bits, "
               "train-seconds, base-seconds, verify-seconds; lambda, mode and "
               "base-views of the last GOP; and arrays over the views in dB: texture-psnr-y, "

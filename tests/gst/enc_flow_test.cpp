@@ -1,4 +1,4 @@
-// mvinrenc: stops, flushes and seeks while it trains, live sources.
+// mvinrenc: stops, flushes and seeks while it trains.
 #include <gst/video/video.h>
 
 #include "enc_fixture.h"
@@ -124,56 +124,6 @@ TEST_F(EncFlow, QueriesAreAnsweredWhileItTrains) {
                   h, gst_video_event_new_upstream_force_key_unit(GST_CLOCK_TIME_NONE, FALSE, 0));
             }),
             0.5);
-}
-
-TEST_F(EncFlow, ALiveSourceThatStallsIsRepeatedWhenTheLatencyIsOver) {
-  EncoderUnderTest enc;  // harnesses are live sources
-  enc.set("gop-size", 4u);
-  enc.pad("texture_0", kTexture);
-  enc.pad("texture_1", kTexture);
-  GstHarness* h = enc.pad("texture_0");
-  gst_harness_use_systemclock(h);
-  GstClock* clock = gst_element_get_clock(enc.element());
-  gst_element_set_base_time(enc.element(), gst_clock_get_time(clock));
-  gst_object_unref(clock);
-  enc.frames("texture_0", 6);
-  enc.frames("texture_1", 2);
-  // Frame 3 is given up at its time plus the latency, the duration of a GOP.
-  EXPECT_GE(seconds_of([&] {
-              enc.start();
-              EXPECT_TRUE(eventually([&] { return enc.units().size() == 1; }));
-            }),
-            0.25);
-  EXPECT_EQ(fake::samples(0, 2), (std::vector<int>{0, 1, 2, 3}));
-  EXPECT_EQ(fake::samples(1, 2), (std::vector<int>{0, 1, 1, 1}));
-  EXPECT_NE(enc.warnings().find("texture_1: 2 repeated"), std::string::npos) << enc.warnings();
-  enc.join();
-}
-
-TEST_F(EncFlow, ALiveTrainingThatTakesTooLongDropsNothingThatIsQueued) {
-  EncoderUnderTest enc;
-  fake::set_behaviour({.seconds = 0.5});  // a GOP lasts 0.16 s, and that is all the latency
-  enc.set("gop-size", 4u);
-  enc.pad("texture_0", kTexture);
-  enc.pad("texture_1", kTexture);
-  gst_harness_use_systemclock(enc.pad("texture_0"));
-  GstClock* clock = gst_element_get_clock(enc.element());
-  gst_element_set_base_time(enc.element(), gst_clock_get_time(clock));
-  gst_object_unref(clock);
-  for (const char* pad : {"texture_0", "texture_1"}) {
-    for (int i = 0; i < 8; ++i) {
-      // The thread of a queue that is slow to wake up.
-      if (i >= 4)
-        enc.then(pad,
-                 [](GstHarness*) { std::this_thread::sleep_for(std::chrono::milliseconds(2)); });
-      enc.frame(pad, GstClockTime(i) * kFrame, i);
-    }
-    enc.eos(pad);
-  }
-  ASSERT_TRUE(enc.run());
-  EXPECT_EQ(fake::samples(0, 2), (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7}));
-  EXPECT_EQ(fake::samples(1, 2), (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7}));
-  EXPECT_EQ(enc.warnings(), "");
 }
 
 TEST_F(EncFlow, AFlushingSeekEndsATrainingAndGoesUpstream) {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -18,6 +19,8 @@ fake::Behaviour the_behaviour;
 Error error(ErrorCode code, const std::string& message) { return {code, message}; }
 
 class FakeEncoder final : public Encoder {
+  using Clock = std::chrono::steady_clock;
+
  public:
   FakeEncoder(const SequenceInfo& sequence, const EncoderOptions& options)
       : sequence_(sequence), options_(options) {
@@ -67,14 +70,18 @@ class FakeEncoder final : public Encoder {
   }
 
   Result<EncodedGop> encode_gop(int frames, std::stop_token stop) override {
-    using Clock = std::chrono::steady_clock;
     const Clock::time_point start = Clock::now();
+    const double left = deadline_ == Clock::time_point::max()
+                            ? std::numeric_limits<double>::infinity()
+                            : std::chrono::duration<double>(deadline_ - start).count();
     fake::Behaviour behaviour;
     {
       const std::lock_guard lock(mutex);
       behaviour = the_behaviour;
       ++the_log.training;
     }
+    if (behaviour.obeys)
+      behaviour.seconds = std::clamp(behaviour.seconds, 0.0, std::max(left, 0.0));
     if (behaviour.in_training) behaviour.in_training();
     double seconds = 0;
     const int steps = 10;
@@ -106,6 +113,7 @@ class FakeEncoder final : public Encoder {
                  .estimated_bits = 8.0 * double(gop.bytes.size()) - 1,
                  .train_seconds = seconds,
                  .verify_seconds = 0.25,
+                 .verified_frames = frames,
                  .steps = steps,
                  .profile = options_.profile == "auto" ? "xs" : options_.profile};
     bool depth = false;
@@ -121,7 +129,7 @@ class FakeEncoder final : public Encoder {
     }
     if (units_.size() != 2 * options_.base_views.size())
       return error(ErrorCode::invalid_argument, "BASE units are missing");
-    the_log.gops.push_back({frames, lambda_, time_budget_, samples_, units_});
+    the_log.gops.push_back({frames, lambda_, time_budget_, left, samples_, units_});
     first_frame_ += uint64_t(frames);
     reset();
     return gop;
@@ -140,6 +148,7 @@ class FakeEncoder final : public Encoder {
     time_budget_ = seconds;
     return ok();
   }
+  void set_deadline(Clock::time_point deadline) override { deadline_ = deadline; }
 
  private:
   bool is_base(int view) const {
@@ -153,6 +162,7 @@ class FakeEncoder final : public Encoder {
   std::map<std::pair<int, int>, std::vector<int>> base_samples_;  // view, component
   std::vector<fake::BaseUnit> units_;
   double lambda_ = 0, time_budget_ = 0;
+  Clock::time_point deadline_ = Clock::time_point::max();
   uint64_t first_frame_ = 0;
 };
 

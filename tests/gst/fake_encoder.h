@@ -21,6 +21,7 @@ struct BaseUnit {
 struct Gop {
   int frames = 0;
   double lambda = 0, time_budget = 0;
+  double deadline = 0;  // seconds left when encode_gop was called, infinite without one
   /// Index (frame * views + view) * 2 + component: the picture's first sample, -1 if not added.
   std::vector<int> samples;
   std::vector<BaseUnit> units;  // hybrid mode, in the order of add_base_unit
@@ -38,9 +39,11 @@ Log log();
 /// First samples of view `view`'s texture in all GOPs, of a sequence of `views` views.
 std::vector<int> samples(int view, int views);
 
-/// Lasts until reset(). `seconds`: how long a GOP trains. `in_training` runs in encode_gop.
+/// Lasts until reset(). `seconds`: how long a GOP trains, or less if it `obeys` its deadline.
+/// `in_training` runs in encode_gop.
 struct Behaviour {
   double seconds = 0;
+  bool obeys = true;
   std::function<void()> in_training;
 };
 void set_behaviour(const Behaviour& behaviour);

@@ -1,6 +1,7 @@
 // Encodes GOPs by training a network per GOP (library libmvinr-encoder, which uses LibTorch).
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <stop_token>
@@ -34,8 +35,8 @@ struct EncoderOptions {
   // Hybrid mode: the views that another codec codes; their decoded pictures come through
   // add_base(), their coded bytes through add_base_unit(). Needs cameras of all views and depth.
   std::vector<int> base_views;
-  double depth_weight = 1.0;     // weight of depth distortion; [0, 100]
-  double prune = 0;              // share of weights set to zero, [0, 0.95] (papers: 0.15, 0.60)
+  double depth_weight = 1.0;  // weight of depth distortion; [0, 100]
+  double prune = 0;           // share of weights set to zero, [0, 0.95] (papers: 0.15, 0.60)
   uint64_t seed = 1;
   std::string device = "auto";  // "auto", "cpu", "cuda:N"
   int threads = 0;              // 0: one per core
@@ -53,6 +54,7 @@ struct GopStats {
   uint64_t bytes = 0;
   double estimated_bits = 0;  // what training believed, all units
   double train_seconds = 0, verify_seconds = 0;
+  int verified_frames = 0;  // whose pictures were measured: all but with a deadline
   int steps = 0;
   std::string profile;
   std::vector<PictureStats> texture;  // per view
@@ -95,6 +97,11 @@ class MVINR_API Encoder {
   /// lambda and time budget may change between GOPs.
   virtual Status set_lambda(double lambda) = 0;
   virtual Status set_time_budget(double seconds) = 0;
+
+  /// Live: when encode_gop() should return from now on (max(): whenever it likes). Training is as
+  /// long as fits, after export and verification, in place of `effort` and within `time_budget`;
+  /// the verification measures evenly spaced frames if there is no time for all, at least one.
+  virtual void set_deadline(std::chrono::steady_clock::time_point deadline) = 0;
 };
 
 }  // namespace mvinr
