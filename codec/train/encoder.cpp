@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include "base/try.h"
 #include "format/model_units.h"
@@ -166,6 +168,12 @@ class EncoderImpl final : public Encoder {
   }
 
   Result<EncodedGop> encode(int frames, std::stop_token stop);
+  /// Live there is no time to begin anew with every GOP.
+  Network first_network(const ModelConfig& config) {
+    std::optional<Network> last = std::exchange(last_network_, {});
+    if (deadline_.exists() && last && last->config == config) return std::move(*last);
+    return make_network(config, options_.seed, device_);
+  }
   void report(const Progress& p) const {
     if (options_.on_progress) options_.on_progress(p);
   }
@@ -177,6 +185,7 @@ class EncoderImpl final : public Encoder {
   PictureStore pictures_;
   BaseStore base_;
   Deadline deadline_;
+  std::optional<Network> last_network_;  // live: of the GOP before
   uint64_t next_frame_ = 0;
 };
 
@@ -191,7 +200,7 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   at::set_num_threads(training_threads(config, threads));
 
   MVINR_TRY(base_.predict(config, views_, stop));
-  Network network = make_network(config, options_.seed, device_);
+  Network network = first_network(config);
   const bool hybrid = config.prediction;
   double budget = options_.time_budget;
   if (deadline_.exists()) {
@@ -244,9 +253,11 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   MVINR_TRY(verify(gop.bytes, pictures_, base_, threads, deadline_, stop, gop.stats));
   gop.stats.verify_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (deadline_.exists())
+  if (deadline_.exists()) {
     deadline_.learn(after_training - unverified,
                     gop.stats.verify_seconds / gop.stats.verified_frames);
+    last_network_ = std::move(network);
+  }
   next_frame_ += uint64_t(frames);
   return gop;
 }

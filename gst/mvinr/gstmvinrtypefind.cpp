@@ -7,10 +7,15 @@ static mvinr::Bytes peek(GstTypeFind* find, guint size) {
 }
 
 // The header's CRC makes the answer certain. Sources that show only their first bytes still get a
-// likely one from the prefix.
+// likely one from the prefix. Another version is possible: the parser then says which one it is.
 static void gst_mvinr_type_find(GstTypeFind* find, gpointer) {
   const auto prefix = peek(find, mvinr::kAccessUnitPrefixBytes);
-  if (prefix.empty() || !mvinr::access_unit_bytes(prefix)) return;
+  if (prefix.empty()) return;
+  if (const auto bytes = mvinr::access_unit_bytes(prefix); !bytes) {
+    if (bytes.error().code == mvinr::ErrorCode::unsupported)
+      gst_type_find_suggest_empty_simple(find, GST_TYPE_FIND_POSSIBLE, GST_MVINR_MEDIA_TYPE);
+    return;
+  }
   GstTypeFindProbability probability = GST_TYPE_FIND_LIKELY;
   for (guint size = 256; size <= 65536; size *= 4) {
     auto data = peek(find, size);

@@ -178,6 +178,11 @@ static GstFlowReturn send(GstRtpMvinrPay* self, GstBuffer* buffer) {
     return GST_FLOW_ERROR;
   }
   const auto units = mvinr::list_units(map.bytes());
+  if (!units && units.error().code == mvinr::ErrorCode::unsupported) {
+    GST_ELEMENT_ERROR(self, STREAM, FORMAT, ("This MV-INR stream cannot be sent."),
+                      ("%s", units.error().message.c_str()));
+    return GST_FLOW_ERROR;
+  }
   if (!units) {
     GST_ELEMENT_WARNING(self, STREAM, FORMAT, ("An MV-INR access unit cannot be sent."),
                         ("%s", units.error().message.c_str()));

@@ -121,7 +121,7 @@ std::string description(int frames) {
   static const char* patterns[kViews] = {"ball", "smpte", "pinwheel", "circular"};
   std::string text = "mvinrenc name=e gop-size=" + std::to_string(kGop) +
                      " time-budget=" + std::to_string(kGopSeconds) +
-                     " ! mvinrparse ! mvinrdec name=d ";
+                     " ! queue max-size-time=0 ! mvinrparse ! mvinrdec name=d ";
   for (int v = 0; v < kViews; ++v) {
     const auto source = [&](const char* pattern, const char* format, const char* pad) {
       text += "videotestsrc is-live=true num-buffers=" + std::to_string(frames) +

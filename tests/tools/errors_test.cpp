@@ -22,6 +22,7 @@ TEST_P(BadInput, IsNamedInTheMessage) {
   folder.write("garbage", std::string(5000, 'g'));
   folder.write("empty", "");
   folder.write("short", "MVNR");
+  folder.write("newer", "MVNR\xFF" + std::string(200, '\0'));  // version 255
   const ProgramResult result = run_shell("cd '" + folder.path() + "' && " + GetParam().command);
   EXPECT_EQ(result.exit_code, GetParam().exit_code) << result.errors;
   EXPECT_NE((result.output + result.errors).find(GetParam().message), std::string::npos)
@@ -37,6 +38,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"DecodeGarbage", "$TOOL/mvinr-decode garbage --md5", 1, "no MV-INR access unit"},
         Case{"DecodeEmpty", "$TOOL/mvinr-decode empty", 1, "no MV-INR access unit"},
         Case{"DecodeShort", "$TOOL/mvinr-decode short", 1, "no MV-INR access unit"},
+        Case{"DecodeNewerVersion", "$TOOL/mvinr-decode newer --md5", 1, "version 255"},
+        Case{"InfoNewerVersion", "$TOOL/mvinr-info newer", 1, "version 255"},
         Case{"DecodeUnknownKernels", "$TOOL/mvinr-decode garbage --kernels abacus", 1, "abacus"},
         Case{"DecodeBadComponent", "$TOOL/mvinr-decode garbage --component sound", 2, "sound"},
         Case{"DecodeBadView", "$TOOL/mvinr-decode garbage --views 99", 2, "99"},

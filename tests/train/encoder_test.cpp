@@ -238,6 +238,49 @@ TEST(Encoder, ObeysAStopAndWorksAfterwards) {
   EXPECT_EQ(next->stats.first_frame, 0u);
 }
 
+// Live: whatever effort asks for, the access unit is there in time; the GOP after it goes on from
+// its network. Only then some frames may go unmeasured.
+TEST(Encoder, ReturnsByItsDeadlineAndGoesOnFromThere) {
+  using Clock = std::chrono::steady_clock;
+  const auto clip = testutil::make_clip({.views = 2, .frames = 4, .width = 64, .height = 64});
+  auto options = quick(4);
+  options.time_budget = 0;
+  options.effort = 9;
+  auto encoder = Encoder::create(clip.sequence, options);
+  ASSERT_TRUE(encoder);
+  const auto encode_in = [&](double seconds) {
+    add_all(**encoder, clip);
+    const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                        std::chrono::duration<double>(seconds));
+    (*encoder)->set_deadline(end);
+    auto gop = (*encoder)->encode_gop(4);
+    EXPECT_TRUE(gop) << gop.error().message;
+    EXPECT_LT(std::chrono::duration<double>(Clock::now() - end).count(), 1) << "a busy machine";
+    return gop ? std::move(gop).value() : EncodedGop{};
+  };
+  const EncodedGop first = encode_in(1.5), second = encode_in(1.5);
+  EXPECT_GT(first.stats.steps, 0);
+  EXPECT_LT(first.stats.train_seconds, 1.5);
+  EXPECT_GE(first.stats.verified_frames, 1);
+  EXPECT_LE(first.stats.verified_frames, 4);
+  EXPECT_GT(second.stats.mean_texture_psnr, first.stats.mean_texture_psnr + 0.3);
+  EXPECT_EQ(second.stats.first_frame, 4u);
+
+  const EncodedGop late = encode_in(-1);  // no step is made, and one frame measured
+  EXPECT_EQ(late.stats.steps, 0);
+  EXPECT_EQ(late.stats.verified_frames, 1);
+  EXPECT_EQ(decode(late.bytes).size(), clip.pictures.size());
+
+  // Without a deadline every GOP stands on its own again.
+  ASSERT_TRUE((*encoder)->set_time_budget(0.3));
+  (*encoder)->set_deadline(Clock::time_point::max());
+  add_all(**encoder, clip);
+  const auto fresh = (*encoder)->encode_gop(4);
+  ASSERT_TRUE(fresh);
+  EXPECT_EQ(fresh->stats.verified_frames, 4);
+  EXPECT_LT(fresh->stats.mean_texture_psnr, second.stats.mean_texture_psnr);
+}
+
 TEST(Encoder, RefusesOptionsOutOfRangeByName) {
   const auto clip = testutil::make_clip({.views = 1, .frames = 1, .width = 32, .height = 32});
   auto refused = [&](const char* word, ErrorCode code, auto&& change) {
