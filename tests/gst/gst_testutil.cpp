@@ -6,6 +6,7 @@
 #include <random>
 #include <stdexcept>
 
+#include "base/crc32.h"
 #include "base_decoder.h"
 #include "format/access_unit.h"
 #include "format/model_units.h"
@@ -75,6 +76,16 @@ std::vector<Data> make_gops(int count, const GopOptions& options) {
   for (int i = 0; i < count; ++i, ++next.seed, next.first_frame += uint64_t(options.frames))
     gops.push_back(make_gop(next));
   return gops;
+}
+
+// docs/bitstream.md 2: the header stands at byte 16 and begins with the first frame; its CRC at 12.
+Data renumbered(Data unit, uint64_t first_frame) {
+  const size_t header = size_t(unit[6]) + size_t(unit[7]) * 256;
+  for (size_t i = 0; i < 8; ++i) unit[16 + i] = std::byte(first_frame >> (8 * i));
+  const Bytes all(unit);
+  const uint32_t crc = crc32(all.subspan(16, header), crc32(all.first(12)));
+  for (size_t i = 0; i < 4; ++i) unit[12 + i] = std::byte(crc >> (8 * i));
+  return unit;
 }
 
 Data joined(const std::vector<Data>& parts) {
@@ -239,6 +250,17 @@ std::string TemporaryFolder::write(const std::string& name, const Data& data) co
 
 /* ---- pipelines ---- */
 
+// Of most sources the same as the timestamp; splitmuxsrc moves that by 1000 s.
+static GstClockTime stream_time(GstPad* pad, GstBuffer* buffer) {
+  GstEvent* event = gst_pad_get_sticky_event(pad, GST_EVENT_SEGMENT, 0);
+  if (!event) return GST_BUFFER_PTS(buffer);
+  const GstSegment* segment;
+  gst_event_parse_segment(event, &segment);
+  const guint64 time = gst_segment_to_stream_time(segment, GST_FORMAT_TIME, GST_BUFFER_PTS(buffer));
+  gst_event_unref(event);
+  return time;
+}
+
 struct Pipeline::Recorder {
   Pipeline* owner = nullptr;
   std::vector<Shown> shown;
@@ -247,7 +269,7 @@ struct Pipeline::Recorder {
   static void handoff(GstElement*, GstBuffer* buffer, GstPad* pad, gpointer data) {
     auto* self = static_cast<Recorder*>(data);
     GstCaps* caps = gst_pad_get_current_caps(pad);
-    Shown shown{GST_BUFFER_PTS(buffer), GST_BUFFER_DURATION(buffer), md5_of(buffer, caps)};
+    Shown shown{stream_time(pad, buffer), GST_BUFFER_DURATION(buffer), md5_of(buffer, caps)};
     gchar* text = gst_caps_to_string(caps);
     g_mutex_lock(&self->owner->mutex_);
     self->shown.push_back(std::move(shown));

@@ -32,6 +32,8 @@ Data make_gop(const GopOptions& options = {});
 /// `count` GOPs that follow one another.
 std::vector<Data> make_gops(int count, const GopOptions& options = {});
 Data joined(const std::vector<Data>& parts);
+/// The same access unit at another place of the stream.
+Data renumbered(Data access_unit, uint64_t first_frame);
 
 /// An access unit of about `bytes` bytes: valid header and CRCs, units of random bytes. Everything
 /// but a decoder takes it.
@@ -87,7 +89,7 @@ class TemporaryFolder {
   std::string path_;
 };
 
-/// One picture that came out of a pipeline.
+/// One picture that came out of a pipeline. `pts`: its stream time.
 struct Shown {
   GstClockTime pts, duration;
   std::string md5;

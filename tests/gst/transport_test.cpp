@@ -76,6 +76,8 @@ const Path kPaths[] = {
     {"GdpOverSharedMemory", "shmsink",
      "gdppay ! shmsink socket-path=PATH shm-size=33554432 wait-for-connection=true sync=false",
      "shmsrc socket-path=PATH ! gdpdepay ! fakesink name=out", true},
+    {"GdpOverAPipe", "", "gdppay ! fdsink fd=WRITE sync=false",
+     "fdsrc fd=READ ! gdpdepay ! fakesink name=out", true},
     {"RawOverAPipe", "", "fdsink fd=WRITE sync=false",
      "fdsrc fd=READ ! mvinrparse ! fakesink name=out", true},
 };
