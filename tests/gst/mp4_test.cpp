@@ -97,6 +97,12 @@ TEST_F(Movie, FfmpegCopiesItToMov) {
         run_program("ffmpeg -v error -y -i " + path + " -c copy -map 0 " + copy, &status);
     EXPECT_EQ(status, 0) << text;
     expect_all(copy);
+    // And back into a file that is called .mp4: its own mp4 muxer has no tag for the codec.
+    const auto back = folder_.file("back.mp4");
+    const auto answer =
+        run_program("ffmpeg -v error -y -i " + copy + " -c copy -map 0 -f mov " + back, &status);
+    EXPECT_EQ(status, 0) << answer;
+    expect_all(back);
   }
 }
 
