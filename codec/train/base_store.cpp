@@ -101,9 +101,11 @@ Status BaseStore::predict(const ModelConfig& config, const std::vector<int>& vie
 at::Tensor BaseStore::prediction(int frame, const std::vector<int64_t>& views,
                                  at::Device device) const {
   if (predictions_.empty()) return {};
+  const at::Tensor& all = predictions_[size_t(frame)];
+  if (views.size() == 1) return all.narrow(0, views[0], 1).to(device);
   std::vector<at::Tensor> parts;
-  for (const int64_t view : views) parts.push_back(predictions_[size_t(frame)].select(0, view));
-  return at::stack(parts).to(device).to(at::kFloat).mul_(1.0 / 1024);
+  for (const int64_t view : views) parts.push_back(all.select(0, view));
+  return at::stack(parts).to(device);
 }
 
 }  // namespace mvinr

@@ -92,4 +92,41 @@ Distortion distortion(const ModelConfig& config, const at::Tensor& output, const
   return d;
 }
 
+Distortion distortion(const ModelConfig& config, const Trunk& trunk, const at::Tensor& prediction,
+                      const PictureStore& pictures, int frame, const std::vector<int64_t>& views,
+                      Loss loss, double depth_weight) {
+  if (loss != Loss::psnr || config.head != HeadKind::shuffle420 ||
+      !ops::has_head_loss(trunk.features, prediction))
+    return distortion(config, head(config, trunk, prediction),
+                      pictures.targets(frame, views, config, trunk.features.device()), loss,
+                      depth_weight);
+  ops::HeadTargets targets = pictures.packed(frame, views);
+  if (config.depth && targets.depth.empty())  // of these views: the head has outputs for others
+    return distortion(config, head(config, trunk, prediction),
+                      pictures.targets(frame, views, config, trunk.features.device()), loss,
+                      depth_weight);
+  std::array<float, 10> weights{};
+  std::array<double, 10> counts{};
+  const int64_t height = targets.height, width = targets.width;
+  for (size_t k = 0; k < 10; ++k) {
+    const bool chroma = k == 4 || k == 5;
+    const int64_t corner = int64_t(k < 6 ? k : k - 6);
+    const int64_t rows = chroma || corner < 2 ? (height + 1) / 2 : height / 2;
+    const int64_t columns = chroma || corner % 2 == 0 ? (width + 1) / 2 : width / 2;
+    counts[k] = double(int64_t(views.size()) * rows * columns);
+    const double weight = k < 4 ? 6.0 / 32 : chroma ? 1.0 / 8 : depth_weight / 4;
+    if (counts[k] > 0 && (k < 6 || config.depth)) weights[k] = float(weight / counts[k]);
+  }
+  const ops::HeadLoss fused = ops::head_loss(trunk.features, trunk.head_weight, trunk.head_bias,
+                                             prediction, targets, weights);
+  Distortion d{fused.loss, at::zeros({4})};
+  const double* squares = fused.squares.const_data_ptr<double>();
+  float* mse = d.mse.data_ptr<float>();
+  for (size_t k = 0; k < 10; ++k)
+    if (counts[k] > 0)
+      mse[k < 4 ? 0 : k == 4 ? 1 : k == 5 ? 2 : 3] +=
+          float(squares[k] / counts[k]) * (k == 4 || k == 5 ? 1.0f : 0.25f);
+  return d;
+}
+
 }  // namespace mvinr

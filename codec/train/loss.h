@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mvinr/encoder.h"
+#include "train/network.h"
 #include "train/picture_store.h"
 
 namespace mvinr {
@@ -19,6 +20,12 @@ at::Tensor pack_output(const ModelConfig& config, const at::Tensor& output);
 /// many of the five scales as the picture has room for, colour planes weighted 6:1:1), +
 /// depth_weight * L1.
 Distortion distortion(const ModelConfig& config, const at::Tensor& output, const Targets& targets,
+                      Loss loss, double depth_weight);
+
+/// The distortion of a batch of pictures, fused with the head where there is an operation for that
+/// (the CPU, Loss::psnr, shuffle420).
+Distortion distortion(const ModelConfig& config, const Trunk& trunk, const at::Tensor& prediction,
+                      const PictureStore& pictures, int frame, const std::vector<int64_t>& views,
                       Loss loss, double depth_weight);
 
 /// Multi-scale SSIM of planes [N][1][H][W] in [0, 1] with a uniform 5x5 window; mean over N.

@@ -7,6 +7,7 @@
 
 #include "entropy/grid_coder.h"
 #include "train/device.h"
+#include "train/grid_planes.h"
 #include "train/ops/ops.h"
 #include "train/quantize.h"
 
@@ -15,7 +16,8 @@ namespace {
 
 constexpr double kGridStep = 0.2;  // first quantisation step of a grid
 constexpr double kGridInit = 0.3;  // grids start in U(-kGridInit, kGridInit)
-constexpr double kGuardFrom = 8;   // of the residual stream's range of 32
+// The LayerNorm behind the residual stream makes its scale free, so that it would grow until the
+// decoder's int16 clamps it: see `guard` in ops.h.
 constexpr double kGuard = 1e-4;
 constexpr int kFirstWeightLevels = 8;  // first step = max |w| / this
 
@@ -57,43 +59,6 @@ Parameter make_parameter(const TensorSpec& spec, const ModelConfig& config, int 
   return p;
 }
 
-/// Values of grid g at frame t for the listed views: [N][h][w][C] (docs/bitstream.md 5.3).
-at::Tensor grid_plane(const Network& net, const Values& values, int g, int frame,
-                      const std::vector<int64_t>& views, bool quantised) {
-  const GridConfig& grid = net.config.grids[size_t(g)];
-  at::Tensor all = values[size_t(net.grid_parameter(g))];
-  const int64_t t2 = 2 * net.config.frames;
-  const int64_t num = (2 * int64_t(frame) + 1) * grid.time_steps - net.config.frames;
-  int64_t i = 0;
-  double w = 0;
-  if (num >= 0) {
-    i = std::min<int64_t>(num / t2, grid.time_steps - 1);
-    if (i < grid.time_steps - 1) w = double(((num % t2) * 256 + net.config.frames) / t2) / 256.0;
-  }
-  at::Tensor plane = all.select(1, i);
-  if (w > 0) plane = plane * (1.0 - w) + all.select(1, i + 1) * w;
-  if (grid.per_view) {
-    if (int64_t(views.size()) != plane.size(0) || views.front() != 0)
-      plane = plane.index_select(0, at::tensor(views, plane.options().dtype(at::kLong)));
-  }
-  if (quantised) plane = round_to(plane, 1024);
-  plane = plane.permute({0, 2, 3, 1}).contiguous();
-  if (!grid.per_view) plane = plane.expand({int64_t(views.size()), -1, -1, -1});
-  return plane;
-}
-
-at::Tensor gather_grids(const Network& net, const Values& values, int stage, bool local, int frame,
-                        const std::vector<int64_t>& views, bool quantised) {
-  std::vector<at::Tensor> planes;
-  for (size_t g = 0; g < net.config.grids.size(); ++g) {
-    const GridConfig& grid = net.config.grids[g];
-    if (grid.stage == stage && grid.local == local)
-      planes.push_back(grid_plane(net, values, int(g), frame, views, quantised));
-  }
-  if (planes.empty()) return {};
-  return planes.size() == 1 ? planes[0] : at::cat(planes, 3);
-}
-
 /// A weight as the forward pass uses it.
 struct Weight {
   at::Tensor value;     // [rows][columns]
@@ -132,16 +97,13 @@ at::Tensor neighbourhoods(const at::Tensor& x) {
   return columns.transpose(1, 2).reshape({x.size(0), x.size(1), x.size(2), -1});
 }
 
-/// The residual stream between two blocks. A place where the passes can be stopped: here on the way
-/// forward, and when the gradient comes back. And a guard of the stream's range: the LayerNorm
-/// behind it makes its scale free, so that it would grow until the decoder's int16 clamps it. The
-/// gradient is that of kGuard / 2 times the mean square of the values beyond kGuardFrom.
+/// Between two blocks the passes can be stopped: here on the way forward, and when the gradient
+/// comes back.
 void between_blocks(const at::Tensor& x, const std::stop_token& stop) {
   if (stop.stop_requested()) throw Cancelled();
   if (!x.requires_grad()) return;
-  x.register_hook([stop, values = x.detach()](const at::Tensor& gradient) -> at::Tensor {
+  x.register_hook([stop](const at::Tensor&) {
     if (stop.stop_requested()) throw Cancelled();
-    return gradient + at::hardshrink(values, kGuardFrom) * (kGuard / double(values.numel()));
   });
 }
 
@@ -162,6 +124,10 @@ struct Gate : torch::autograd::Function<Gate> {
     return {g.masked_fill(outward, 0), at::Tensor()};
   }
 };
+
+at::Tensor in_real_units(const at::Tensor& planes) {
+  return planes.scalar_type() == at::kShort ? planes.to(at::kFloat).mul_(1.0 / 1024) : planes;
+}
 
 /// Head outputs [N][h][w][15] and prediction planes -> picture outputs [N][h][w][10]
 /// (docs/bitstream.md 5.8).
@@ -215,26 +181,22 @@ Network make_network(const ModelConfig& config, uint64_t seed, at::Device device
 }
 
 Values prepare_values(const Network& net, const Precision& precision) {
-  Values values;
+  Values values, log_steps;
+  std::vector<int> limits;
   for (const Parameter& p : net.parameters) {
-    const at::Tensor w = p.mask.defined() ? p.value * p.mask : p.value;
-    if (p.spec.kind != TensorKind::grid) {
-      values.push_back(precision.weights ? fake_quantise(w, p.log_step, p.limit) : w);
-    } else if (precision.grids_hard) {
-      values.push_back(fake_quantise(w, p.log_step, p.limit));
-    } else if (precision.grids_noise) {
-      values.push_back(w + uniform_noise(net, w) * step_from_log(p.log_step));
-    } else {
-      values.push_back(w);
-    }
+    if (p.spec.kind == TensorKind::grid) continue;
+    values.push_back(p.mask.defined() ? p.value * p.mask : p.value);
+    log_steps.push_back(p.log_step);
+    limits.push_back(p.limit);
   }
-  return values;
+  return precision.weights ? fake_quantise_all(values, log_steps, limits) : values;
 }
 
-at::Tensor forward(const Network& net, const Values& values, const Precision& precision, int frame,
-                   const std::vector<int64_t>& views, const at::Tensor& prediction,
-                   std::stop_token stop) {
+Trunk trunk(const Network& net, const Values& values, const Precision& precision, int frame,
+            const std::vector<int64_t>& views, const at::Tensor& prediction,
+            std::stop_token stop) {
   const ModelConfig& config = net.config;
+  const GridPlanes grids = grid_planes(net, precision, frame, views);
   const bool q = precision.activations;
   const ops::Quantise quantise{.activations = q};
   Cursor tensors(net, values, q);
@@ -244,8 +206,7 @@ at::Tensor forward(const Network& net, const Values& values, const Precision& pr
   };
 
   const Weight stem = tensors.weight("stem");
-  at::Tensor x = pointwise(neighbourhoods(gather_grids(net, values, 0, false, frame, views, q)),
-                           stem, tensors.bias("stem"));
+  at::Tensor x = pointwise(neighbourhoods(grids[0][0]), stem, tensors.bias("stem"));
   for (int i = 1; i <= int(config.stages.size()); ++i) {
     const StageConfig& stage = config.stages[size_t(i) - 1];
     const bool reduce_first = config.order == StageOrder::reduce_first;
@@ -255,13 +216,13 @@ at::Tensor forward(const Network& net, const Values& values, const Precision& pr
       x = pointwise(x, w, tensors.bias("reduce"));
     }
     at::Tensor tile;
-    if (at::Tensor local = gather_grids(net, values, i, true, frame, views, q); local.defined()) {
+    if (const at::Tensor& local = grids[size_t(i)][1]; local.defined()) {
       const Weight w = tensors.weight("local");
       tile = pointwise(local, w, tensors.bias("local"));
     }
     x = ops::upsample_bilinear(x, stage.scale, tile, quantise);
-    if (at::Tensor grids = gather_grids(net, values, i, false, frame, views, q); grids.defined())
-      x = pointwise(grids, tensors.weight("grid"), {}, x);
+    if (const at::Tensor& planes = grids[size_t(i)][0]; planes.defined())
+      x = pointwise(planes, tensors.weight("grid"), {}, x);
     if (config.prediction && i == int(config.stages.size())) {
       const Weight w = tensors.weight("prediction");
       x = pointwise(prediction, w, tensors.bias("prediction"), x);
@@ -280,14 +241,26 @@ at::Tensor forward(const Network& net, const Values& values, const Precision& pr
                               {.activations = q,
                                .depthwise = dw.mantissa,
                                .first = w1.mantissa,
-                               .second = w2.mantissa});
+                               .second = w2.mantissa},
+                              kGuard);
       between_blocks(x, stop);
     }
   }
-  const Weight w = tensors.weight("head");
-  at::Tensor y = at::linear(x, w.value, tensors.bias("head"));
-  if (config.prediction) return add_prediction(y, prediction);
+  const at::Tensor head = tensors.weight("head").value;
+  return {x, head, tensors.bias("head")};
+}
+
+at::Tensor head(const ModelConfig& config, const Trunk& trunk, const at::Tensor& prediction) {
+  const at::Tensor y = at::linear(trunk.features, trunk.head_weight, trunk.head_bias);
+  if (config.prediction) return add_prediction(y, in_real_units(prediction));
   return config.head == HeadKind::full444 ? at::sigmoid(y) : y;
+}
+
+at::Tensor forward(const Network& net, const Values& values, const Precision& precision, int frame,
+                   const std::vector<int64_t>& views, const at::Tensor& prediction,
+                   std::stop_token stop) {
+  return head(net.config, trunk(net, values, precision, frame, views, prediction, stop),
+              prediction);
 }
 
 }  // namespace mvinr

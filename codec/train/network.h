@@ -38,7 +38,8 @@ struct Precision {
   bool activations = false;  // the decoder's 8- and 16-bit activations
 };
 
-/// All tensors as the forward pass uses them, in the order of Network::parameters.
+/// The network tensors as the forward pass uses them, in the order of Network::parameters (grids:
+/// see grid_planes.h).
 using Values = std::vector<at::Tensor>;
 
 struct Network {
@@ -46,7 +47,7 @@ struct Network {
   std::vector<Parameter> parameters;        // network tensors, then one entry per grid
   std::vector<ContextParameters> contexts;  // one per grid; empty tensors where factorised
   at::Device device = at::kCPU;
-  mutable at::Generator noise;  // of prepare_values and estimate_rate
+  mutable at::Generator noise;  // of grid_planes and estimate_rate
 
   /// Index into `parameters` of the grid `g`.
   int grid_parameter(int g) const { return first_grid + g; }
@@ -62,12 +63,22 @@ at::Tensor uniform_noise(const Network& network, const at::Tensor& like);
 /// Fresh parameters, reproducible from the seed.
 Network make_network(const ModelConfig& config, uint64_t seed, at::Device device);
 
-/// Dequantised (or noisy, or plain) values for this precision.
+/// Dequantised (or plain) values for this precision.
 Values prepare_values(const Network& network, const Precision& precision);
 
-/// Head outputs of frame t for the listed views: [N][h][w][outputs] at the trunk's resolution
-/// (half the canvas for shuffle420, the canvas for full444 where sigmoid is applied).
-/// `prediction`: BaseStore::prediction() of the same pictures; the result then includes it.
+/// All layers up to the head, and the head's weight and bias.
+struct Trunk {
+  at::Tensor features;  // [N][h][w][C]
+  at::Tensor head_weight, head_bias;
+};
+/// Of frame t for the listed views. `prediction`: BaseStore::prediction() of the same pictures.
+Trunk trunk(const Network& network, const Values& values, const Precision& precision, int frame,
+            const std::vector<int64_t>& views, const at::Tensor& prediction = {},
+            std::stop_token stop = {});
+/// Head outputs [N][h][w][outputs] at the trunk's resolution (half the canvas for shuffle420, the
+/// canvas for full444 where sigmoid is applied), the prediction added.
+at::Tensor head(const ModelConfig& config, const Trunk& trunk, const at::Tensor& prediction = {});
+/// Both.
 at::Tensor forward(const Network& network, const Values& values, const Precision& precision,
                    int frame, const std::vector<int64_t>& views, const at::Tensor& prediction = {},
                    std::stop_token stop = {});

@@ -136,6 +136,21 @@ Targets PictureStore::targets(int frame, const std::vector<int64_t>& views,
   return out;
 }
 
+ops::HeadTargets PictureStore::packed(int frame, const std::vector<int64_t>& views) const {
+  const ViewInfo& first = sequence_.views[size_t(views_[size_t(views[0])])];
+  ops::HeadTargets out{.texture_bits = bit_depth(first.texture),
+                       .height = first.height,
+                       .width = first.width};
+  for (const int64_t v : views) {
+    const size_t view = size_t(views_[size_t(v)]);
+    out.texture.push_back(pictures_[0][view][size_t(frame)].data);
+    if (first.depth == SampleFormat::none) continue;
+    out.depth_bits = bit_depth(first.depth);
+    out.depth.push_back(pictures_[1][view][size_t(frame)].data);
+  }
+  return out;
+}
+
 std::vector<std::vector<int64_t>> PictureStore::size_groups() const {
   std::map<std::tuple<int, int, SampleFormat, SampleFormat>, std::vector<int64_t>> groups;
   for (size_t k = 0; k < views_.size(); ++k) {

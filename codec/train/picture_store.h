@@ -9,6 +9,7 @@
 
 #include "model/config.h"
 #include "mvinr/types.h"
+#include "train/ops/ops.h"
 
 namespace mvinr {
 
@@ -32,6 +33,8 @@ class PictureStore {
   /// `views` are indices of the network's; all have the same size (see size_groups).
   Targets targets(int frame, const std::vector<int64_t>& views, const ModelConfig& config,
                   at::Device device) const;
+  /// The same as they are kept.
+  ops::HeadTargets packed(int frame, const std::vector<int64_t>& views) const;
   /// Views of the network that can share a batch: same size and formats.
   std::vector<std::vector<int64_t>> size_groups() const;
 

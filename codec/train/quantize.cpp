@@ -28,6 +28,10 @@ at::Tensor reduce_to(at::Tensor g, at::IntArrayRef shape) {
   return g.sizes() == shape ? g : at::sum_to(std::move(g), shape);
 }
 
+int index_of(float log_step) {
+  return int(std::clamp(std::floor(log_step * 8 + 8.5f), -104.0f, 103.0f));
+}
+
 /// How a broadcast step lies in w: element i of w has step (i / inner) % steps.
 struct StepLayout {
   int64_t steps, inner, groups;  // groups = elements of w / inner
@@ -41,69 +45,59 @@ StepLayout step_layout(const at::Tensor& w, const at::Tensor& log_step) {
   return {log_step.numel(), inner, inner > 0 ? w.numel() / inner : 0};
 }
 
-float step_of(float log_step) {
-  return float(step_value(int(std::clamp(std::floor(log_step * 8 + 8.5f), -104.0f, 103.0f))));
-}
-
-#define MVINR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-MVINR_CLONES void quantise_run(const float* w, int64_t count, float step, float limit, float* out) {
-  for (int64_t i = 0; i < count; ++i) {
-    const float k = __builtin_floorf(w[i] / step + 0.5f);
-    out[i] = (k < -limit ? -limit : k > limit ? limit : k) * step;
-  }
-}
-/// Gradient of w; returns the sum of g (k - q), k clamped, q only inside.
-MVINR_CLONES __attribute__((optimize("fast-math"))) float quantise_gradient_run(
-    const float* w, const float* g, int64_t count, float step, float limit, float* out) {
-  const float edge = limit + 0.5f;
-  float sum = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    const float q = w[i] / step, k = __builtin_floorf(q + 0.5f);
-    const float clamped = k < -limit ? -limit : k > limit ? limit : k;
-    const float inside = __builtin_fabsf(q) <= edge ? 1.0f : 0.0f;
-    out[i] = g[i] * inside;
-    sum += g[i] * (clamped - q * inside);
-  }
-  return sum;
-}
-#undef MVINR_CLONES
-
-/// In one pass over w: the networks have some hundred small tensors, and a dozen operations on each
-/// would cost more than their layers.
+/// Of lists of tensors, in one pass: the networks have some hundred small ones, and a dozen
+/// operations on each would cost more than their layers.
 struct FastFakeQuantise : Function<FastFakeQuantise> {
-  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& w, const at::Tensor& log_step,
-                            int64_t limit) {
-    const StepLayout layout = step_layout(w, log_step);
-    at::Tensor out = at::empty_like(w);
-    const float* from = w.const_data_ptr<float>();
-    const float* logs = log_step.const_data_ptr<float>();
-    float* to = out.mutable_data_ptr<float>();
-    for (int64_t i = 0; i < layout.groups; ++i, from += layout.inner, to += layout.inner)
-      quantise_run(from, layout.inner, step_of(logs[i % layout.steps]), float(limit), to);
-    ctx->save_for_backward({w, log_step});
-    ctx->saved_data["limit"] = limit;
-    return out;
+  static variable_list forward(AutogradContext* ctx, at::TensorList ws, at::TensorList log_steps,
+                               const std::vector<int64_t>& limits) {
+    variable_list outputs;
+    for (size_t k = 0; k < ws.size(); ++k) {
+      const StepLayout layout = step_layout(ws[k], log_steps[k]);
+      outputs.push_back(at::empty_like(ws[k]));
+      const float* from = ws[k].const_data_ptr<float>();
+      const float* logs = log_steps[k].const_data_ptr<float>();
+      float* to = outputs[k].mutable_data_ptr<float>();
+      for (int64_t i = 0; i < layout.groups; ++i, from += layout.inner, to += layout.inner)
+        quantise_run(from, layout.inner, step_of(logs[i % layout.steps]), float(limits[k]), to);
+    }
+    variable_list saved(ws.begin(), ws.end());
+    saved.insert(saved.end(), log_steps.begin(), log_steps.end());
+    ctx->save_for_backward(saved);
+    ctx->saved_data["limits"] = limits;
+    return outputs;
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
-    const at::Tensor &w = saved[0], &log_step = saved[1], g = grads[0].contiguous();
-    const float limit = float(ctx->saved_data["limit"].toInt());
-    const StepLayout layout = step_layout(w, log_step);
-    at::Tensor gw = at::empty_like(w), gs = at::zeros_like(log_step);
-    const float* from = w.const_data_ptr<float>();
-    const float* gradient = g.const_data_ptr<float>();
-    const float* logs = log_step.const_data_ptr<float>();
-    float *to = gw.mutable_data_ptr<float>(), *sums = gs.mutable_data_ptr<float>();
-    for (int64_t i = 0; i < layout.groups; ++i) {
-      const int64_t k = i % layout.steps, at = i * layout.inner;
-      const float step = step_of(logs[k]);
-      sums[k] +=
-          quantise_gradient_run(from + at, gradient + at, layout.inner, step, limit, to + at) *
-          step * float(M_LN2);
+    const std::vector<int64_t> limits = ctx->saved_data["limits"].toIntVector();
+    const size_t count = limits.size();
+    variable_list result(2 * count + 1);
+    for (size_t t = 0; t < count; ++t) {
+      if (!grads[t].defined()) continue;
+      const at::Tensor &w = saved[t], &log_step = saved[count + t], g = grads[t].contiguous();
+      const StepLayout layout = step_layout(w, log_step);
+      at::Tensor gw = at::empty_like(w), gs = at::zeros_like(log_step);
+      const float* from = w.const_data_ptr<float>();
+      const float* gradient = g.const_data_ptr<float>();
+      const float* logs = log_step.const_data_ptr<float>();
+      float *to = gw.mutable_data_ptr<float>(), *sums = gs.mutable_data_ptr<float>();
+      for (int64_t i = 0; i < layout.groups; ++i) {
+        const int64_t k = i % layout.steps, at = i * layout.inner;
+        const float step = step_of(logs[k]);
+        sums[k] += quantise_gradient_run(from + at, gradient + at, layout.inner, step,
+                                         float(limits[t]), to + at) *
+                   step * float(M_LN2);
+      }
+      result[t] = gw;
+      result[count + t] = gs;
     }
-    return {gw, gs, at::Tensor()};
+    return result;
   }
 };
+
+bool fast(const at::Tensor& w, const at::Tensor& log_step) {
+  return w.is_cpu() && w.scalar_type() == at::kFloat && w.is_contiguous() &&
+         log_step.is_contiguous() && log_step.dim() == w.dim();
+}
 
 struct FakeQuantise : Function<FakeQuantise> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& w, const at::Tensor& log_step,
@@ -148,6 +142,31 @@ struct StepFromLog : Function<StepFromLog> {
 
 }  // namespace
 
+float step_of(float log_step) { return float(step_value(index_of(log_step))); }
+
+#define MVINR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+MVINR_CLONES void quantise_run(const float* w, int64_t count, float step, float limit, float* out) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float k = __builtin_floorf(w[i] / step + 0.5f);
+    out[i] = (k < -limit ? -limit : k > limit ? limit : k) * step;
+  }
+}
+/// Gradient of w; returns the sum of g (k - q), k clamped, q only inside.
+MVINR_CLONES __attribute__((optimize("fast-math"))) float quantise_gradient_run(
+    const float* w, const float* g, int64_t count, float step, float limit, float* out) {
+  const float edge = limit + 0.5f;
+  float sum = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const float q = w[i] / step, k = __builtin_floorf(q + 0.5f);
+    const float clamped = k < -limit ? -limit : k > limit ? limit : k;
+    const float inside = __builtin_fabsf(q) <= edge ? 1.0f : 0.0f;
+    out[i] = g[i] * inside;
+    sum += g[i] * (clamped - q * inside);
+  }
+  return sum;
+}
+#undef MVINR_CLONES
+
 double step_value(int s) { return kStepMantissa[s & 7] / 512.0 * std::exp2(double(s >> 3)); }
 
 // Mantissas run from 256/512, so index s means about 2^(s/8 - 1): log2(step) = s/8 - 1.
@@ -156,6 +175,13 @@ at::Tensor step_index(const at::Tensor& log_step) {
 }
 
 at::Tensor step_mantissa(const at::Tensor& log_step) {
+  if (log_step.is_cpu() && log_step.scalar_type() == at::kFloat && log_step.is_contiguous()) {
+    const float* logs = log_step.const_data_ptr<float>();
+    at::Tensor out = at::empty(log_step.sizes(), at::kFloat);
+    for (int64_t i = 0; i < out.numel(); ++i)
+      out.mutable_data_ptr<float>()[i] = float(kStepMantissa[index_of(logs[i]) & 7]) / 512;
+    return out;
+  }
   static const at::Tensor table = [] {
     at::Tensor t = at::empty({8}, at::kFloat);
     for (int i = 0; i < 8; ++i) t.mutable_data_ptr<float>()[i] = float(kStepMantissa[i]) / 512;
@@ -168,10 +194,22 @@ at::Tensor step_mantissa(const at::Tensor& log_step) {
 at::Tensor step_from_log(const at::Tensor& log_step) { return StepFromLog::apply(log_step); }
 
 at::Tensor fake_quantise(const at::Tensor& w, const at::Tensor& log_step, int limit) {
-  const bool fast = w.is_cpu() && w.scalar_type() == at::kFloat && w.is_contiguous() &&
-                    log_step.is_contiguous() && log_step.dim() == w.dim();
-  return fast ? FastFakeQuantise::apply(w, log_step, int64_t(limit))
-              : FakeQuantise::apply(w, log_step, int64_t(limit));
+  if (!fast(w, log_step)) return FakeQuantise::apply(w, log_step, int64_t(limit));
+  return fake_quantise_all({w}, {log_step}, {limit})[0];
+}
+
+std::vector<at::Tensor> fake_quantise_all(const std::vector<at::Tensor>& w,
+                                          const std::vector<at::Tensor>& log_steps,
+                                          const std::vector<int>& limits) {
+  bool all_fast = true;
+  for (size_t i = 0; i < w.size(); ++i) all_fast = all_fast && fast(w[i], log_steps[i]);
+  if (all_fast)
+    return FastFakeQuantise::apply(at::TensorList(w), at::TensorList(log_steps),
+                                   std::vector<int64_t>(limits.begin(), limits.end()));
+  std::vector<at::Tensor> values;
+  for (size_t i = 0; i < w.size(); ++i)
+    values.push_back(FakeQuantise::apply(w[i], log_steps[i], int64_t(limits[i])));
+  return values;
 }
 
 at::Tensor round_to(const at::Tensor& v, double scale) { return RoundTo::apply(v, scale); }

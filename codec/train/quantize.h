@@ -24,6 +24,18 @@ at::Tensor step_from_log(const at::Tensor& log_step);
 /// `log_step` broadcasts against w.
 at::Tensor fake_quantise(const at::Tensor& w, const at::Tensor& log_step, int limit);
 
+/// The same of several tensors at once, without the overhead of an operation for each. On the CPU.
+std::vector<at::Tensor> fake_quantise_all(const std::vector<at::Tensor>& w,
+                                          const std::vector<at::Tensor>& log_steps,
+                                          const std::vector<int>& limits);
+
+/// `count` values of one step, the step of a log2, and the gradient: see fake_quantise. The last
+/// writes that of w to `out` and returns that of the step divided by step * ln 2.
+float step_of(float log_step);
+void quantise_run(const float* w, int64_t count, float step, float limit, float* out);
+float quantise_gradient_run(const float* w, const float* g, int64_t count, float step, float limit,
+                            float* out);
+
 /// floor(v * scale + 0.5) / scale, straight through.
 at::Tensor round_to(const at::Tensor& v, double scale);
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <ctime>
 
 #include "train/loss.h"
 #include "train/optimizer.h"
@@ -37,6 +38,25 @@ constexpr double kContextRate = 1.0;
 constexpr double kWeightDecay = 0.1, kScaleFreeDecay = 0.2;
 constexpr int kRateEvery = 16;  // NVRC section 3.4 (8 there): R every 16 steps, 16-fold
 constexpr double kProgressPeriod = 0.25;
+
+/// Adds the time since the last call to one of TrainTimes.
+class StopWatch {
+ public:
+  void restart() { last_ = now(); }
+  void add_to(double& part) {
+    const double t = now();
+    part += t - last_;
+    last_ = t;
+  }
+
+ private:
+  static double now() {
+    timespec t{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return double(t.tv_sec) + 1e-9 * double(t.tv_nsec);
+  }
+  double last_ = now();
+};
 
 double learning_rate(double progress) {
   if (progress < kWarmUpShare) return kRate * (0.1 + 0.9 * progress / kWarmUpShare);
@@ -84,6 +104,8 @@ Result<TrainResult> train(Network& net, const PictureStore& pictures, const Base
   double bits = 0, psnr = 0, last_report = 0, progress = 0;
   bool pruned = options.prune <= 0;
   int step = 0;
+  TrainTimes times;
+  StopWatch watch;
   for (;; ++step) {
     if (stop.stop_requested()) return Error{ErrorCode::cancelled, "training was stopped"};
     const double elapsed = seconds_since(start);
@@ -96,20 +118,27 @@ Result<TrainResult> train(Network& net, const PictureStore& pictures, const Base
     }
     const Precision precision = precision_at(progress);
     const auto batch = sampler.next();
+    watch.restart();
     const Values values = prepare_values(net, precision);
-    const at::Tensor output = forward(net, values, precision, batch.frame, batch.views,
-                                      base.prediction(batch.frame, batch.views, net.device), stop);
-    const Targets targets = pictures.targets(batch.frame, batch.views, net.config, net.device);
-    const Distortion d =
-        distortion(net.config, output, targets, options.loss, options.depth_weight);
+    watch.add_to(times.values);
+    const at::Tensor prediction = base.prediction(batch.frame, batch.views, net.device);
+    const Trunk features =
+        trunk(net, values, precision, batch.frame, batch.views, prediction, stop);
+    watch.add_to(times.forward);
+    const Distortion d = distortion(net.config, features, prediction, pictures, batch.frame,
+                                    batch.views, options.loss, options.depth_weight);
     at::Tensor loss = d.loss;
+    watch.add_to(times.loss);
     if (precision.weights && step % kRateEvery == 0) {
       const RateEstimate rate = estimate_rate(net, precision.grids_hard);
       loss = loss + rate.bits * (options.lambda * kRateEvery / samples);
       bits = rate.bits.item<double>();
     }
+    watch.add_to(times.rate);
     loss.backward();
+    watch.add_to(times.backward);
     adam.step(learning_rate(progress));
+    watch.add_to(times.update);
     if (options.on_progress && elapsed - last_report >= kProgressPeriod) {
       last_report = elapsed;
       const double now = -10 * std::log10(std::max(1e-9, d.mse[0].item<double>()));
@@ -126,7 +155,7 @@ Result<TrainResult> train(Network& net, const PictureStore& pictures, const Base
     }
   }
   torch::NoGradGuard guard;
-  TrainResult result{.steps = step, .seconds = seconds_since(start)};
+  TrainResult result{.steps = step, .seconds = seconds_since(start), .times = times};
   result.estimated_bits = estimate_rate(net, true).bits.item<double>();
   return result;
 }

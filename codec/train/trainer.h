@@ -23,9 +23,15 @@ struct TrainOptions {
   std::function<void(const Progress&)> on_progress;
 };
 
+/// Seconds of the calling thread's processor time, over all steps.
+struct TrainTimes {
+  double values = 0, forward = 0, loss = 0, rate = 0, backward = 0, update = 0;
+};
+
 struct TrainResult {
   int steps = 0;
   double seconds = 0;
+  TrainTimes times;
   double estimated_bits = 0;  // of all symbols, hard rounding
 };
 

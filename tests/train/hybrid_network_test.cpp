@@ -124,10 +124,14 @@ TEST(HybridNetwork, AClampedGateIsOnlyPulledBack) {
 TEST(HybridNetwork, BeginsWithThePrediction) {
   const auto clip = testutil::make_clip({.views = 3, .frames = 1, .width = 64, .height = 48});
   const Network net = make_network(profile_for(clip, "xxs", {1}), 1, at::kCPU);
-  const Tensor prediction = base_store_of(clip, {1}).prediction(0, {0, 1}, at::kCPU);
+  const Tensor planes = base_store_of(clip, {1}).prediction(0, {0, 1}, at::kCPU);
+  ASSERT_EQ(planes.scalar_type(), at::kShort);
+  const Tensor prediction = planes.to(at::kFloat) / 1024;
   ASSERT_EQ(prediction.sizes(), (std::vector<int64_t>{2, 24, 32, 14}));
   c10::NoGradGuard guard;
-  const Tensor y = forward(net, prepare_values(net, {}), {}, 0, {0, 1}, prediction);
+  const Tensor y = forward(net, prepare_values(net, {}), {}, 0, {0, 1}, planes);
+  EXPECT_TRUE(at::allclose(
+      y, forward(net, prepare_values(net, {}), {}, 0, {0, 1}, prediction), 1e-5, 1e-5));
   const Tensor seen = prediction.narrow(3, 10, 4) == 1;
   EXPECT_GT(seen.to(at::kFloat).mean().item<double>(), 0.5);
   const Tensor error = (y.narrow(3, 0, 4) - prediction.narrow(3, 0, 4)).abs();

@@ -124,10 +124,12 @@ void expect_export_equals_values(const Network& net) {
     const TensorSpec& spec = specs[i];
     const CodedTensor& coded = model.tensors[i];
     at::Tensor value;
-    if (spec.kind == TensorKind::grid)
-      value = values[size_t(net.grid_parameter(spec.grid))].select(0, std::max(0, spec.view));
-    else
+    if (spec.kind == TensorKind::grid) {
+      const Parameter& p = net.parameters[size_t(net.grid_parameter(spec.grid))];
+      value = fake_quantise(p.value, p.log_step, p.limit).select(0, std::max(0, spec.view));
+    } else {
       value = values[network_tensor++];
+    }
     ASSERT_EQ(int64_t(coded.symbols.size()), spec.count()) << spec.name;
     ASSERT_EQ(int(coded.steps.size()), spec.step_count()) << spec.name;
     value = value.detach().contiguous();

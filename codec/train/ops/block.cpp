@@ -62,7 +62,7 @@ struct BlockFunction : public torch::autograd::Function<BlockFunction> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& dw_weight,
                         const MaybeTensor& maybe_dw_bias, const Tensor& w1,
                         const MaybeTensor& maybe_b1, const Tensor& w2, const MaybeTensor& maybe_b2,
-                        bool norm, bool residual, bool quantise,
+                        bool norm, bool residual, bool quantise, double guard,
                         const MaybeTensor& depthwise_mantissa, const MaybeTensor& mantissa1,
                         const MaybeTensor& mantissa2) {
     const Tensor dw_bias = or_undefined(maybe_dw_bias), b1 = or_undefined(maybe_b1),
@@ -74,19 +74,20 @@ struct BlockFunction : public torch::autograd::Function<BlockFunction> {
                      .second = or_undefined(mantissa2)};
     const Packed packed = pack(dw_weight, dw_bias, w1, b1, w2, b2, q, kernels.lanes);
     const Block block = describe(x, packed, w1.size(0), w2.size(0), norm, residual, q);
-    Tensor y = at::empty({x.size(0), x.size(1), x.size(2), w2.size(0)}, x.options());
+    Tensor y = make_tensor({x.size(0), x.size(1), x.size(2), w2.size(0)});
     const int64_t rows = x.size(0) * x.size(1);
     float* out = y.data_ptr<float>();
-    for_shares(share_count(rows, work_of(block)), rows, [&](int64_t, int64_t begin, int64_t end) {
+    for_shares(share_count(rows, rows * x.size(2), work_of(block)), rows, [&](int64_t, int64_t begin, int64_t end) {
       kernels.block_forward(block, out, begin, end, thread_scratch(kernels.block_scratch(block)));
     });
     ctx->save_for_backward({x, w1, w2, packed.taps, packed.dw_bias, packed.w1t, packed.b1,
-                            quantise ? y : Tensor(), packed.dw_mantissa, packed.mantissa1});
+                            y, packed.dw_mantissa, packed.mantissa1});
     ctx->saved_data["has"] =
         int64_t{dw_bias.defined()} | int64_t{b1.defined()} << 1 | int64_t{b2.defined()} << 2;
     ctx->saved_data["norm"] = norm;
     ctx->saved_data["residual"] = residual;
     ctx->saved_data["quantise"] = quantise;
+    ctx->saved_data["guard"] = guard / double(y.numel());
     ctx->saved_data["kernels"] = reinterpret_cast<int64_t>(&kernels);
     return y;
   }
@@ -105,18 +106,24 @@ struct BlockFunction : public torch::autograd::Function<BlockFunction> {
                            ctx->saved_data["residual"].toBool(), q);
     const Tensor dy = grads[0].contiguous();
     const Tensor w1_rows = pad_rows(w1, lanes), w2_rows = pad_rows(w2, lanes);
-    const Tensor flipped = (packed.taps * packed.dw_mantissa).flip(0);
+    const Tensor flipped = make_tensor({9, cp});
+    const float *taps = packed.taps.const_data_ptr<float>(),
+                *mantissas = packed.dw_mantissa.const_data_ptr<float>();
+    for (int64_t k = 0; k < 9; ++k)
+      for (int64_t c = 0; c < cp; ++c)
+        flipped.data_ptr<float>()[k * cp + c] = taps[(8 - k) * cp + c] * mantissas[c];
     block.flipped = flipped.const_data_ptr<float>();
     block.w1 = w1_rows.const_data_ptr<float>();
     block.w2 = w2_rows.const_data_ptr<float>();
-    block.y = data_or_null(y);
+    block.y = y.const_data_ptr<float>();
+    block.guard = float(ctx->saved_data["guard"].toDouble());
     block.dy = dy.const_data_ptr<float>();
 
-    const int64_t rows = x.size(0) * x.size(1), shares = share_count(rows, work_of(block));
+    const int64_t rows = x.size(0) * x.size(1), shares = share_count(rows, rows * x.size(2), work_of(block));
     const int64_t at_bias = 9 * cp, at_w1 = at_bias + cp, at_b1 = at_w1 + channels * hp,
                   at_w2 = at_b1 + hp, at_b2 = at_w2 + outputs * hp;
     const ShareSums sums = make_sums(shares, at_b2 + op);
-    Tensor dd = at::empty({rows, x.size(2), cp});
+    Tensor dd = make_tensor({rows, x.size(2), cp});
     for_shares(shares, rows, [&](int64_t share, int64_t begin, int64_t end) {
       float* p = sums.share(share);
       const BlockGradients g{p, p + at_bias, p + at_w1, p + at_b1, p + at_w2, p + at_b2};
@@ -125,7 +132,7 @@ struct BlockFunction : public torch::autograd::Function<BlockFunction> {
     });
     Tensor dx;
     if (ctx->needs_input_grad(0)) {
-      dx = at::empty_like(x);
+      dx = make_tensor(x.sizes());
       for_shares(shares, rows, [&](int64_t, int64_t begin, int64_t end) {
         kernels.block_input_gradient(block, dd.const_data_ptr<float>(), dx.data_ptr<float>(), begin,
                                      end, thread_scratch(kernels.block_scratch(block)));
@@ -147,6 +154,7 @@ struct BlockFunction : public torch::autograd::Function<BlockFunction> {
             Tensor(),
             Tensor(),
             Tensor(),
+            Tensor(),
             Tensor()};
   }
 };
@@ -155,11 +163,11 @@ struct BlockFunction : public torch::autograd::Function<BlockFunction> {
 
 Tensor fused_block(const Tensor& x, const Tensor& dw_weight, const Tensor& dw_bias, bool norm,
                    const Tensor& w1, const Tensor& b1, const Tensor& w2, const Tensor& b2,
-                   bool residual, Quantise q) {
+                   bool residual, Quantise q, double guard) {
   const bool on = q.on();
   auto mantissa = [&](const Tensor& m) { return on ? maybe(m) : std::nullopt; };
   return BlockFunction::apply(x, dw_weight, maybe(dw_bias), w1, maybe(b1), w2, maybe(b2), norm,
-                              residual, on, mantissa(q.depthwise), mantissa(q.first),
+                              residual, on, guard, mantissa(q.depthwise), mantissa(q.first),
                               mantissa(q.second));
 }
 

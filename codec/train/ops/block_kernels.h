@@ -84,18 +84,27 @@ inline void block_forward_as(const Block& b, float* y, int64_t begin, int64_t en
   }
 }
 
-/// The gradient of the outputs, padded, 0 where they were clamped; its sum goes to db.
+/// The gradient of output vector `c` of the pixel at `at`: the guard's part, and nothing that leads
+/// further out where the output was clamped.
 template <bool Q>
-inline void block_output_gradient(const Block& b, int64_t pixel, int count, float* out, float* db) {
+inline Vec block_output_gradient(const Block& b, int64_t at, int c) {
+  const Vec y = load_row(b.y + at, c, b.outputs);
+  Vec g = load_row(b.dy + at, c, b.outputs);
+  g += keep(absolute(y) > kGuardFrom, y) * b.guard;
+  return Q ? pulled_back10(y, g) : g;
+}
+
+/// Those of `count` pixels, padded; their sum goes to db.
+template <bool Q>
+inline void block_output_gradients(const Block& b, int64_t pixel, int count, float* out,
+                                   float* db) {
   const int op = padded(b.outputs);
   for (int c = 0; c < b.outputs; c += kLanes) {
     Vec sum = load(db + c);
     for (int i = 0; i < count; ++i) {
-      const int64_t at = (pixel + i) * b.outputs;
-      Vec g = load_row(b.dy + at, c, b.outputs);
-      if (Q) g = pulled_back10(load_row(b.y + at, c, b.outputs), g);
-      store(out + i * op + c, g);
+      const Vec g = block_output_gradient<Q>(b, (pixel + i) * b.outputs, c);
       sum += g;
+      store(out + i * op + c, g);
     }
     store(db + c, sum);
   }
@@ -126,7 +135,7 @@ inline void block_backward_as(const Block& b, float* dd, const BlockGradients& s
       const int count = last - first;
       const float* a = block_input<Q>(b, s, first, last);
       multiply(count, hp, b.channels, a, cp, b.w1t, hp, s.hidden, hp);
-      block_output_gradient<Q>(b, tile_pixel + first, count, s.outputs, sums.b2);
+      block_output_gradients<Q>(b, tile_pixel + first, count, s.outputs, sums.b2);
       multiply(count, hp, b.outputs, s.outputs, op, b.w2, hp, s.grad_hidden, hp);
       activate_with_slope<Q>(s.hidden, s.grad_hidden, count, hp, b.b1, b.mantissa1, tables);
       add_transposed(count, b.outputs, hp, s.outputs, op, s.hidden, hp, sums.w2, hp);
@@ -171,10 +180,9 @@ inline void block_input_gradient(const Block& b, const float* dd, float* dx, int
         const int64_t at = (pixel + i) * b.channels;
         for (int c = 0; c < b.channels; c += kLanes) {
           Vec v = load(s.input + i * cp + c);
-          if (b.residual) {
-            const Vec g = load_row(b.dy + at, c, b.channels);
-            v += b.quantise ? pulled_back10(load_row(b.y + at, c, b.channels), g) : g;
-          }
+          if (b.residual)
+            v += b.quantise ? block_output_gradient<true>(b, at, c)
+                            : block_output_gradient<false>(b, at, c);
           store_row(dx + at, c, b.channels, v);
         }
       }

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/scalar.h"
+#include "train/ops/kernels.h"
 #include "train/ops/ops.h"
 
 namespace mvinr::ops::composite {
@@ -127,20 +128,11 @@ Tensor normalise(const Tensor& d) {
   return centred * at::rsqrt(centred.square().mean(-1, true) + 1e-6);
 }
 
-Tensor squared_error(const Tensor& outputs, const Tensor& target, int bits) {
-  const double full = static_cast<double>(int64_t{1} << bits);
-  const Tensor samples = outputs * full;
-  const Tensor limited = StraightThrough::apply(samples, samples.detach().clamp(0.0, full - 1.0),
-                                                at::zeros({}, samples.options()));
-  const Tensor integers = target.to(torch::kInt32).bitwise_and(0xFFFF).to(torch::kFloat32);
-  return ((limited - integers) / (full - 1.0)).square().sum({1, 2});
-}
-
 }  // namespace
 
 Tensor convnext_block(const Tensor& x, const Tensor& dw_weight, const Tensor& dw_bias, bool norm,
                       const Tensor& w1, const Tensor& b1, const Tensor& w2, const Tensor& b2,
-                      bool residual, Quantise q) {
+                      bool residual, Quantise q, double guard) {
   const int64_t channels = x.size(3);
   const Tensor d =
       plus(requantised(dw_weight, q.depthwise, q,
@@ -160,7 +152,12 @@ Tensor convnext_block(const Tensor& x, const Tensor& dw_weight, const Tensor& dw
   Tensor y = plus(
       requantised(w2, q.second, q, [&](const Tensor& w) { return at::linear(hidden, w); }), b2, q);
   if (residual) y = x + y;
-  return q.on() ? clamp10(y) : y;
+  if (q.on()) y = clamp10(y);
+  if (guard > 0 && y.requires_grad())
+    y.register_hook([guard, values = y.detach()](const Tensor& gradient) {
+      return gradient + at::hardshrink(values, kGuardFrom) * (guard / double(values.numel()));
+    });
+  return y;
 }
 
 Tensor upsample_bilinear(const Tensor& x, int scale, const Tensor& tile, Quantise q) {
@@ -183,27 +180,6 @@ Tensor layer_norm(const Tensor& x, Quantise q, int fraction_bits) {
   if (!q.on()) return normalise(x);
   const Tensor y = DecoderNorm::apply(x);
   return fraction_bits == 10 ? clamp10(round10(y)) : fake_quantise(y, 32, -128, 127);
-}
-
-Tensor head_shuffle420_loss(const Tensor& feat, const Tensor& w, const Tensor& b,
-                            const HeadTargets& targets) {
-  const Tensor outputs = at::linear(feat, w, b.view(-1));
-  const int64_t height = targets.y.size(1), width = targets.y.size(2);
-  const auto shuffled = [&](int64_t first) {  // 4 outputs -> [N, 2h, 2w], cropped
-    return at::pixel_shuffle(outputs.slice(3, first, first + 4).permute({0, 3, 1, 2}), 2)
-        .squeeze(1)
-        .slice(1, 0, height)
-        .slice(2, 0, width);
-  };
-  const auto chroma = [&](int64_t index) {
-    return outputs.select(3, index).slice(1, 0, (height + 1) / 2).slice(2, 0, (width + 1) / 2);
-  };
-  const Tensor y = squared_error(shuffled(0), targets.y, targets.texture_bits);
-  const Tensor u = squared_error(chroma(4), targets.u, targets.texture_bits);
-  const Tensor v = squared_error(chroma(5), targets.v, targets.texture_bits);
-  const Tensor d = targets.d.defined() ? squared_error(shuffled(6), targets.d, targets.depth_bits)
-                                       : at::zeros_like(y);
-  return at::stack({y, u, v, d}, 1);
 }
 
 }  // namespace mvinr::ops::composite

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "entropy/grid_coder.h"
+
 namespace mvinr::ops {
 
 /// convnext_block of ops.h. Packed weights carry the scales that let quantised activations stay
@@ -28,9 +30,10 @@ struct Block {
   const float* w2t = nullptr;          // [hidden][outputs p]
   const float* b2 = nullptr;           // [outputs p]
   // Backward only.
+  float guard = 0;            // pull on outputs beyond kGuardFrom
   const float* w1 = nullptr;  // [hidden][channels p]
   const float* w2 = nullptr;  // [outputs][hidden p]
-  const float* y = nullptr;   // [images][height][width][outputs], if quantise
+  const float* y = nullptr;   // [images][height][width][outputs]
   const float* dy = nullptr;  // the same shape
 };
 
@@ -49,6 +52,7 @@ struct Linear {
   int inputs = 0, outputs = 0;
   bool quantise = false;
   const float* x = nullptr;         // [pixels][inputs]
+  const int16_t* planes = nullptr;  // instead of x: in Q10
   const float* add = nullptr;       // [pixels][outputs] or null
   const float* wt = nullptr;        // [inputs][outputs p], times 1024 / mantissa if quantise
   const float* b = nullptr;         // [outputs p]
@@ -79,23 +83,44 @@ struct Norm {
   const float* dy = nullptr;  // backward only
 };
 
-/// Target planes of head_shuffle420_loss; `depth` and the d of the outputs may be absent.
+inline constexpr int kHeadLanes = 16;  // outputs of a head, padded for every vector length
+
+/// head_loss of ops.h: features to outputs, the prediction added, against packed samples.
 struct Head {
   int64_t images = 0;
   int height = 0, width = 0;  // of the features
   int channels = 0;
-  int outputs = 0;                      // 6 or 10
-  int crop_height = 0, crop_width = 0;  // of the luma targets
+  int outputs = 0;                      // 6, 10, or 15 with a prediction
   const float* features = nullptr;      // [images][height][width][channels]
-  const float* wt = nullptr;            // [channels][outputs p]
-  const float* b = nullptr;             // [outputs p]
-  const void* targets[4] = {};          // Y, U, V, D
-  bool wide[4] = {};                    // 16-bit samples
-  int bits[4] = {};
-  // Backward only.
-  const float* w = nullptr;      // [outputs][channels p]
-  const float* scale = nullptr;  // [images][4]: gradients of the four sums
+  const float* wt = nullptr;            // [channels][kHeadLanes]
+  const float* b = nullptr;             // [kHeadLanes]
+  const float* w = nullptr;             // [outputs][channels p]
+  const int16_t* prediction = nullptr;  // [images][height][width][14] in Q10, or null
+  // Samples: per image [rows][columns][6] and [rows][columns][4] (null: no depth), rows and columns
+  // half of the picture's, rounded up; uint8, or uint16 if wide.
+  const void* const* texture = nullptr;
+  const void* const* depth = nullptr;
+  bool wide_texture = false, wide_depth = false;
+  float texture_unit = 1, depth_unit = 1;     // of a sample
+  int picture_height = 0, picture_width = 0;  // in samples
+  float weight[kHeadLanes] = {};              // of each picture output's squared error
 };
+
+/// One row of symbols of a grid: where each context's values start, and where their gradients go
+/// (null: nowhere).
+struct ContextRow {
+  const float* symbol = nullptr;
+  float* symbol_gradient = nullptr;  // null: no gradients at all
+  const float* context[kContexts] = {};
+  float* context_gradient[kContexts] = {};
+  int64_t width = 0;
+};
+/// ContextParameters as one array.
+struct ContextFloats {
+  float hidden_weight[kContextHidden][kContexts], hidden_bias[kContextHidden];
+  float out_weight[2][kContextHidden], skip_weight[2][kContexts], out_bias[2];
+};
+inline constexpr int kContextFloats = int(sizeof(ContextFloats) / sizeof(float));
 
 /// One instruction set's kernels. Rows are counted over all images: row r is row r % height of
 /// image r / height; a call handles rows [begin, end) with scratch memory of its own. `*_scratch`
@@ -131,13 +156,16 @@ struct Kernels {
   void (*norm_backward)(const Norm&, float* dx, int64_t begin, int64_t end, float* scratch);
 
   size_t (*head_scratch)(const Head&);
-  /// sums [images][4] are added to.
-  void (*head_forward)(const Head&, double* sums, int64_t begin, int64_t end, float* scratch);
-  /// dw [channels][outputs p] and db [outputs p] are added to.
-  void (*head_backward)(const Head&, float* dfeatures, float* dw, float* db, int64_t begin,
-                        int64_t end, float* scratch);
+  /// Adds the squared errors of each output to sums [kHeadLanes]. With dfeatures also writes the
+  /// gradients of the weighted sum, and adds to dw [channels][kHeadLanes] and db [kHeadLanes].
+  void (*head_loss)(const Head&, double* sums, float* dfeatures, float* dw, float* db,
+                    int64_t begin, int64_t end, float* scratch);
+
+  /// Bits of a row; gradients of the model are added to sums [kContextFloats][lanes].
+  double (*context_row)(const ContextRow&, const ContextFloats&, float* sums);
 };
 
+inline constexpr float kGuardFrom = 8;  // of the residual stream's range of 32
 inline constexpr int kGeluSegments = 32;
 inline constexpr int kGeluCoefficients = 5;
 inline constexpr float kGeluScale = 31.0f / 5.25f;  // segments per unit

@@ -1,5 +1,6 @@
 // Compiled once per instruction set: see vec.h and meson.build.
 #include "train/ops/block_kernels.h"
+#include "train/ops/context_kernels.h"
 #include "train/ops/head_kernels.h"
 #include "train/ops/linear_kernels.h"
 #include "train/ops/upsample_kernels.h"
@@ -27,8 +28,8 @@ const Kernels& kernels() {
       norm_forward,
       norm_backward,
       head_scratch,
-      head_forward,
-      head_backward,
+      head_loss,
+      context_row,
   };
   return kKernels;
 }

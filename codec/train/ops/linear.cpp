@@ -8,6 +8,13 @@ using torch::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
+void set_input(Linear& l, const Tensor& x) {
+  if (x.scalar_type() == torch::kInt16)
+    l.planes = x.const_data_ptr<int16_t>();
+  else
+    l.x = x.const_data_ptr<float>();
+}
+
 struct LinearFunction : public torch::autograd::Function<LinearFunction> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& w,
                         const MaybeTensor& maybe_b, const MaybeTensor& maybe_add, bool quantise,
@@ -23,16 +30,16 @@ struct LinearFunction : public torch::autograd::Function<LinearFunction> {
     l.inputs = int(w.size(1));
     l.outputs = int(w.size(0));
     l.quantise = quantise;
-    l.x = x.const_data_ptr<float>();
+    set_input(l, x);
     l.add = data_or_null(add);
     l.wt = wt.const_data_ptr<float>();
     l.b = bias.const_data_ptr<float>();
     l.mantissa = mantissa.const_data_ptr<float>();
     std::vector<int64_t> shape = x.sizes().vec();
     shape.back() = w.size(0);
-    Tensor y = at::empty(shape, x.options());
+    Tensor y = make_tensor(shape);
     const int64_t pixels = x.numel() / w.size(1);
-    for_shares(share_count(pixels, pixels * w.numel()), pixels,
+    for_shares(share_count(pixels, pixels, pixels * w.numel()), pixels,
                [&](int64_t, int64_t begin, int64_t end) {
                  kernels.linear_forward(l, y.data_ptr<float>(), begin, end,
                                         thread_scratch(kernels.linear_scratch(l)));
@@ -55,17 +62,17 @@ struct LinearFunction : public torch::autograd::Function<LinearFunction> {
     l.inputs = int(w.size(1));
     l.outputs = int(w.size(0));
     l.quantise = ctx->saved_data["quantise"].toBool();
-    l.x = x.const_data_ptr<float>();
+    set_input(l, x);
     l.w = w_rows.const_data_ptr<float>();
     l.y = data_or_null(y);
     l.dy = dy.const_data_ptr<float>();
     const int64_t pixels = x.numel() / w.size(1);
-    const int64_t shares = share_count(pixels, pixels * w.numel());
+    const int64_t shares = share_count(pixels, pixels, pixels * w.numel());
     const int64_t op = round_up_to(w.size(0), kernels.lanes), at_bias = w.size(1) * op;
     const ShareSums sums = make_sums(shares, at_bias + op);
     Tensor dx, dadd;
-    if (ctx->needs_input_grad(0)) dx = at::empty_like(x);
-    if (ctx->saved_data["add"].toBool()) dadd = l.quantise ? at::empty_like(dy) : dy;
+    if (ctx->needs_input_grad(0)) dx = make_tensor(x.sizes());
+    if (ctx->saved_data["add"].toBool()) dadd = l.quantise ? make_tensor(dy.sizes()) : dy;
     for_shares(shares, pixels, [&](int64_t share, int64_t begin, int64_t end) {
       float* p = sums.share(share);
       kernels.linear_backward(l, dx.defined() ? dx.data_ptr<float>() : nullptr,
@@ -87,9 +94,9 @@ struct NormFunction : public torch::autograd::Function<NormFunction> {
     n.channels = int(x.size(-1));
     n.fraction_bits = int(fraction_bits);
     n.x = x.const_data_ptr<float>();
-    Tensor y = at::empty_like(x);
+    Tensor y = make_tensor(x.sizes());
     const int64_t pixels = x.numel() / n.channels;
-    for_shares(share_count(pixels, x.numel() * 8), pixels,
+    for_shares(share_count(pixels, pixels, x.numel() * 8), pixels,
                [&](int64_t, int64_t begin, int64_t end) {
                  kernels.norm_forward(n, y.data_ptr<float>(), begin, end,
                                       thread_scratch(kernels.norm_scratch(n)));
@@ -109,9 +116,9 @@ struct NormFunction : public torch::autograd::Function<NormFunction> {
     n.fraction_bits = int(ctx->saved_data["fraction_bits"].toInt());
     n.x = x.const_data_ptr<float>();
     n.dy = dy.const_data_ptr<float>();
-    Tensor dx = at::empty_like(x);
+    Tensor dx = make_tensor(x.sizes());
     const int64_t pixels = x.numel() / n.channels;
-    for_shares(share_count(pixels, x.numel() * 8), pixels,
+    for_shares(share_count(pixels, pixels, x.numel() * 8), pixels,
                [&](int64_t, int64_t begin, int64_t end) {
                  kernels.norm_backward(n, dx.data_ptr<float>(), begin, end,
                                        thread_scratch(kernels.norm_scratch(n)));

@@ -10,14 +10,23 @@ namespace mvinr::ops::MVINR_OPS_ISA {
 inline constexpr int kLinearPixels = 96;
 
 inline size_t linear_scratch(const Linear& l) {
-  return size_t(kLinearPixels) * size_t(padded(l.inputs) + padded(l.outputs));
+  return size_t(kLinearPixels) * size_t(2 * padded(l.inputs) + padded(l.outputs));
+}
+
+/// Inputs of `count` pixels from p on: those in memory, or planes made floats in `memory`.
+inline const float* linear_input(const Linear& l, int64_t p, int count, float* memory) {
+  if (!l.planes) return l.x + p * l.inputs;
+  const int16_t* from = l.planes + p * l.inputs;
+  for (int i = 0; i < count * l.inputs; ++i) memory[i] = float(from[i]) * (1.0f / 1024.0f);
+  return memory;
 }
 
 inline void linear_forward(const Linear& l, float* y, int64_t begin, int64_t end, float* scratch) {
   const int op = padded(l.outputs);
   for (int64_t p = begin; p < end; p += kLinearPixels) {
     const int count = int(smaller<int64_t>(kLinearPixels, end - p));
-    multiply(count, op, l.inputs, l.x + p * l.inputs, l.inputs, l.wt, op, scratch, op);
+    const float* x = linear_input(l, p, count, scratch + kLinearPixels * op);
+    multiply(count, op, l.inputs, x, l.inputs, l.wt, op, scratch, op);
     for (int i = 0; i < count; ++i) {
       const int64_t at = (p + i) * l.outputs;
       for (int c = 0; c < l.outputs; c += kLanes) {
@@ -50,7 +59,8 @@ inline void linear_backward(const Linear& l, float* dx, float* dadd, float* dw, 
       }
       store(db + c, sum);
     }
-    add_transposed(count, l.inputs, op, l.x + p * l.inputs, l.inputs, g, op, dw, op);
+    const float* x = linear_input(l, p, count, product + kLinearPixels * ip);
+    add_transposed(count, l.inputs, op, x, l.inputs, g, op, dw, op);
     if (!dx) continue;
     multiply(count, ip, l.outputs, g, op, l.w, ip, product, ip);
     for (int i = 0; i < count; ++i)

@@ -56,26 +56,11 @@ void check_weight(const Tensor& w, int64_t columns, const char* name) {
               "], not ", w.sizes());
 }
 
-void check_targets(const Tensor& feat, const HeadTargets& t) {
-  TORCH_CHECK(t.y.dim() == 3 && t.y.size(0) == feat.size(0) && t.y.size(1) >= 1 &&
-                  t.y.size(2) >= 1 && t.y.size(1) <= 2 * feat.size(1) &&
-                  t.y.size(2) <= 2 * feat.size(2),
-              "luma target ", t.y.sizes(), " does not fit features ", feat.sizes());
-  const std::vector<int64_t> chroma = {t.y.size(0), (t.y.size(1) + 1) / 2, (t.y.size(2) + 1) / 2};
-  TORCH_CHECK(t.u.sizes() == chroma && t.v.sizes() == chroma, "chroma targets must be ", chroma);
-  TORCH_CHECK(!t.d.defined() || t.d.sizes() == t.y.sizes(), "depth target must be ", t.y.sizes());
-  for (const Tensor& plane : {t.y, t.u, t.v, t.d})
-    TORCH_CHECK(!plane.defined() || plane.scalar_type() == torch::kUInt8 ||
-                    plane.scalar_type() == torch::kInt16 || plane.scalar_type() == torch::kUInt16,
-                "targets must be uint8, int16 or uint16");
-  TORCH_CHECK(
-      t.texture_bits >= 1 && t.texture_bits <= 16 && t.depth_bits >= 1 && t.depth_bits <= 16,
-      "targets have 1 to 16 bits");
-}
-
 }  // namespace
 
 const Kernels* current_kernels() { return selected(); }
+
+const Kernels& row_kernels() { return selected() ? *selected() : generic::kernels(); }
 
 bool fusable(std::initializer_list<Tensor> tensors) {
   if (!current_kernels()) return false;
@@ -108,7 +93,7 @@ bool use_kernel_set(const std::string& name) {
 
 Tensor convnext_block(const Tensor& x, const Tensor& dw_weight, const Tensor& dw_bias, bool norm,
                       const Tensor& w1, const Tensor& b1, const Tensor& w2, const Tensor& b2,
-                      bool residual, Quantise q) {
+                      bool residual, Quantise q, double guard) {
   check_nhwc(x);
   check_weight(dw_weight, 9, "the depthwise weight");
   TORCH_CHECK(dw_weight.size(0) == x.size(3), "one depthwise kernel per channel");
@@ -119,9 +104,10 @@ Tensor convnext_block(const Tensor& x, const Tensor& dw_weight, const Tensor& dw
   check_bias(b2, w2.size(0), "the bias of fc2");
   TORCH_CHECK(!residual || w2.size(0) == x.size(3), "a residual block keeps its channels");
   if (!fusable({x, dw_weight, dw_bias, w1, b1, w2, b2}))
-    return composite::convnext_block(x, dw_weight, dw_bias, norm, w1, b1, w2, b2, residual, q);
+    return composite::convnext_block(x, dw_weight, dw_bias, norm, w1, b1, w2, b2, residual, q,
+                                     guard);
   return fused_block(x.contiguous(), dw_weight.contiguous(), flat(dw_bias), norm, w1.contiguous(),
-                     flat(b1), w2.contiguous(), flat(b2), residual, q);
+                     flat(b1), w2.contiguous(), flat(b2), residual, q, guard);
 }
 
 Tensor upsample_bilinear(const Tensor& x, int scale, const Tensor& tile, Quantise q) {
@@ -142,7 +128,9 @@ Tensor pointwise(const Tensor& x, const Tensor& w, const Tensor& b, Quantise q, 
   TORCH_CHECK(!add.defined() ||
                   (add.numel() == x.numel() / w.size(1) * w.size(0) && add.size(-1) == w.size(0)),
               "the addend must have the shape of the result");
-  if (!fusable({x, w, b, add})) return composite::pointwise(x, w, b, q, add);
+  const bool planes = x.scalar_type() == torch::kInt16;
+  if (!fusable({w, b, add}) || !(planes ? x.is_cpu() : fusable({x})))
+    return composite::pointwise(planes ? x.to(torch::kFloat32) / 1024.0 : x, w, b, q, add);
   return fused_pointwise(x.contiguous(), w.contiguous(), flat(b), q,
                          add.defined() ? add.contiguous() : add);
 }
@@ -152,21 +140,6 @@ Tensor layer_norm(const Tensor& x, Quantise q, int fraction_bits) {
   TORCH_CHECK(fraction_bits == 5 || fraction_bits == 10, "5 or 10 fractional bits");
   if (!fusable({x})) return composite::layer_norm(x, q, fraction_bits);
   return fused_layer_norm(x.contiguous(), q.on() ? fraction_bits : 0);
-}
-
-Tensor head_shuffle420_loss(const Tensor& feat, const Tensor& w, const Tensor& b,
-                            const HeadTargets& targets) {
-  check_nhwc(feat);
-  check_weight(w, feat.size(3), "the head's weight");
-  TORCH_CHECK(w.size(0) == (targets.d.defined() ? 10 : 6), "the head has 6 outputs, 10 with depth");
-  TORCH_CHECK(b.defined(), "the head has a bias");
-  check_bias(b, w.size(0), "the head's bias");
-  check_targets(feat, targets);
-  if (!fusable({feat, w, b})) return composite::head_shuffle420_loss(feat, w, b, targets);
-  HeadTargets dense = targets;
-  for (Tensor* plane : {&dense.y, &dense.u, &dense.v, &dense.d})
-    if (plane->defined()) *plane = plane->contiguous();
-  return fused_head_loss(feat.contiguous(), w.contiguous(), flat(b), dense);
 }
 
 }  // namespace mvinr::ops

@@ -6,12 +6,13 @@
 // Every activation is float32, NHWC: [N, H, W, C], contiguous (others are made contiguous), any
 // N, H, W, C >= 1. (Other float types work on the composite path.) Weights are [rows =
 // outputs][columns], as in docs/bitstream.md 5.7. An undefined tensor means "without". A wrong
-// shape, dtype or device throws c10::Error, as LibTorch does. Results depend on the number of
-// threads only through the order of sums: for a fixed number they are the same on every run.
+// shape, dtype or device throws c10::Error, as LibTorch does. Results are the same on every run and
+// for every number of threads.
 #pragma once
 
 #include <torch/types.h>
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -46,11 +47,12 @@ struct Quantise {
 ///   to [-32, 32767/1024]; with a mantissa m: round(m round(1024 v / m)) / 1024.
 /// Weights are used as given: the caller has fake-quantised them. With q.on() biases are rounded to
 /// Q10, as the decoder does, here and in pointwise (straight-through).
-/// Backward keeps x (and y if q.on()) only and recomputes the rest.
+/// Backward keeps x and y only and recomputes the rest. `guard`: the gradient of y has that of
+/// guard / 2 times the mean square of the values of y beyond +-8 added to it.
 torch::Tensor convnext_block(const torch::Tensor& x, const torch::Tensor& dw_weight,
                              const torch::Tensor& dw_bias, bool norm, const torch::Tensor& w1,
                              const torch::Tensor& b1, const torch::Tensor& w2,
-                             const torch::Tensor& b2, bool residual, Quantise q);
+                             const torch::Tensor& b2, bool residual, Quantise q, double guard = 0);
 
 /// Bilinear enlargement (align_corners = false, borders repeated) of x [N, h, w, C] by `scale`
 /// 1..5 -> [N, h*scale, w*scale, C], plus tile[n, y % s, x % s, :] if tile [N or 1, s, s, C] is
@@ -60,6 +62,7 @@ torch::Tensor upsample_bilinear(const torch::Tensor& x, int scale, const torch::
                                 Quantise q = {});
 
 /// x [..., Ci] * w^T [Co, Ci] + b [Co] (may be undefined) -> [..., Co].
+/// x may be int16: Q10 planes, without gradient.
 /// With `add` [..., Co] defined, that plus add. With q.on(): clamp10(add + round10(x * w^T) + b).
 torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& w, const torch::Tensor& b = {},
                         Quantise q = {}, const torch::Tensor& add = {});
@@ -69,25 +72,28 @@ torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& w, const to
 /// clamp10(round10(.)).
 torch::Tensor layer_norm(const torch::Tensor& x, Quantise q = {}, int fraction_bits = 5);
 
-/// What the shuffle420 head is compared with. Planes are integer samples: uint8, uint16, or int16
-/// whose bits are read as unsigned. y [N, Hy, Wy]; u, v [N, ceil(Hy/2), ceil(Wy/2)]; d [N, Hy, Wy]
-/// or undefined (no depth). Hy <= 2h, Wy <= 2w: the canvas is cropped to its upper left part.
+/// Pictures that the shuffle420 head is compared with, samples as PictureStore keeps them: per image
+/// [rows][columns][6] and [rows][columns][4] (none: no depth), uint8 or uint16.
 struct HeadTargets {
-  torch::Tensor y, u, v, d;
-  int texture_bits = 8;
-  int depth_bits = 8;
+  std::vector<torch::Tensor> texture, depth;
+  int texture_bits = 8, depth_bits = 8;
+  int height = 0, width = 0;  // in samples, at most twice the features'
 };
+struct HeadLoss {
+  torch::Tensor loss;     // scalar with gradient
+  torch::Tensor squares;  // double [10], without gradient: sums of the squared errors of the outputs
+};
+/// Head (1x1 convolution), prediction (int16 [N, h, w, 14] or undefined) and weighted squared error
+/// in one: the sum over k of weights[k] times the squared errors of picture output k, which is
+/// compared with sample / 2^bits. Equals add_prediction() of network.cpp and distortion() of
+/// loss.cpp. On the CPU only: see has_head_loss.
+HeadLoss head_loss(const torch::Tensor& feat, const torch::Tensor& w, const torch::Tensor& b,
+                   const torch::Tensor& prediction, const HeadTargets& targets,
+                   const std::array<float, 10>& weights);
+bool has_head_loss(const torch::Tensor& feat, const torch::Tensor& prediction);
 
-/// Head (1x1 convolution, C -> 6, or 10 with depth), 2x2 pixel shuffle and squared error in one:
-///   o = feat [N, h, w, C] * w^T [6 or 10, C] + b; outputs 0-3 luma at (x, y) = (0,0) (1,0) (0,1)
-///   (1,1) of each 2x2 pixels, 4 U, 5 V, 6-9 depth like luma (docs/bitstream.md 5.6).
-///   A sample of b bits is s = clamp(o * 2^b, 0, 2^b - 1), unrounded; its error e is
-///   (s - target) / (2^b - 1), so a component's mean squared error gives PSNR = -10 log10(mse).
-/// Returns the sums of e^2, [N, 4] = Y, U, V, D (D = 0 without depth): weigh and divide as you
-/// like. The gradient treats the clamp as straight-through (2 e * 2^b / (2^b - 1)): a sample beyond
-/// the range is pulled back unless its target is the limit itself.
-torch::Tensor head_shuffle420_loss(const torch::Tensor& feat, const torch::Tensor& w,
-                                   const torch::Tensor& b, const HeadTargets& targets);
+/// Bits of a context model for rows of symbols: see kernels.h. Never "composite".
+const struct Kernels& row_kernels();
 
 /// The same operations as compositions of LibTorch operations: any device, gradients by autograd.
 /// The reference of the tests; CUDA tensors come here.
@@ -95,14 +101,12 @@ namespace composite {
 torch::Tensor convnext_block(const torch::Tensor& x, const torch::Tensor& dw_weight,
                              const torch::Tensor& dw_bias, bool norm, const torch::Tensor& w1,
                              const torch::Tensor& b1, const torch::Tensor& w2,
-                             const torch::Tensor& b2, bool residual, Quantise q);
+                             const torch::Tensor& b2, bool residual, Quantise q, double guard = 0);
 torch::Tensor upsample_bilinear(const torch::Tensor& x, int scale, const torch::Tensor& tile,
                                 Quantise q);
 torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& w, const torch::Tensor& b,
                         Quantise q, const torch::Tensor& add);
 torch::Tensor layer_norm(const torch::Tensor& x, Quantise q, int fraction_bits);
-torch::Tensor head_shuffle420_loss(const torch::Tensor& feat, const torch::Tensor& w,
-                                   const torch::Tensor& b, const HeadTargets& targets);
 }  // namespace composite
 
 /// Names of the kernel sets that this build and machine can run, best first ("avx512", "avx2",
@@ -111,5 +115,8 @@ torch::Tensor head_shuffle420_loss(const torch::Tensor& feat, const torch::Tenso
 std::vector<std::string> kernel_sets();
 std::string kernel_set();
 bool use_kernel_set(const std::string& name);
+
+/// Gives the memory of earlier tensors back to the system.
+void release_memory();
 
 }  // namespace mvinr::ops

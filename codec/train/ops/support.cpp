@@ -1,9 +1,13 @@
 #include "train/ops/support.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <new>
+#include <unordered_map>
+#include <vector>
 
 namespace mvinr::ops {
 
@@ -26,15 +30,66 @@ float* thread_scratch(size_t floats) {
   return memory.get();
 }
 
-int64_t share_count(int64_t rows, int64_t work) {
+int64_t share_count(int64_t rows, int64_t pixels, int64_t work) {
   if (work < 200'000) return 1;
-  return std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), rows));
+  return std::min(rows, std::clamp<int64_t>(pixels / 256, 1, 8));
 }
+
+namespace {
+
+/// Memory of tensors that are gone, by size.
+class Pool {
+ public:
+  float* take(size_t bytes) {
+    {
+      std::lock_guard lock(mutex_);
+      std::vector<void*>& list = free_[bytes];
+      if (!list.empty()) {
+        void* p = list.back();
+        list.pop_back();
+        return static_cast<float*>(p);
+      }
+    }
+    void* p = std::aligned_alloc(64, bytes);
+    if (!p) throw std::bad_alloc();
+    return static_cast<float*>(p);
+  }
+  void give(void* p, size_t bytes) {
+    std::lock_guard lock(mutex_);
+    free_[bytes].push_back(p);
+  }
+  void clear() {
+    std::lock_guard lock(mutex_);
+    for (auto& [bytes, list] : free_)
+      for (void* p : list) std::free(p);
+    free_.clear();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<size_t, std::vector<void*>> free_;
+};
+Pool& pool() {
+  static Pool* pool = new Pool;  // tensors may outlive every static object
+  return *pool;
+}
+
+}  // namespace
+
+Tensor make_tensor(at::IntArrayRef shape) {
+  const size_t floats = size_t(c10::multiply_integers(shape));
+  const size_t bytes = (std::max<size_t>(floats, 1) * sizeof(float) + 63) / 64 * 64;
+  float* memory = pool().take(bytes);
+  return at::from_blob(
+      memory, shape, [bytes](void* p) { pool().give(p, bytes); }, torch::kFloat32);
+}
+
+void release_memory() { pool().clear(); }
 
 Tensor pad_rows(const Tensor& w, int64_t lanes, float scale) {
   const int64_t rows = w.size(0), columns = w.size(1), stride = round_up_to(columns, lanes);
   if (stride == columns && scale == 1.0f) return w;
-  Tensor out = at::empty({rows, stride}, w.options().requires_grad(false));
+  Tensor out = make_tensor({rows, stride});
   const float* from = w.const_data_ptr<float>();
   float* to = out.data_ptr<float>();
   for (int64_t r = 0; r < rows; ++r, to += stride)
@@ -46,7 +101,7 @@ Tensor transpose_padded(const Tensor& w, int64_t lanes, float scale, const Tenso
   const int64_t rows = w.size(0), columns = w.size(1), stride = round_up_to(rows, lanes);
   const Tensor divisor = pad_mantissa(mantissa, rows, lanes);
   const float* m = divisor.const_data_ptr<float>();
-  Tensor out = at::empty({columns, stride}, w.options().requires_grad(false));
+  Tensor out = make_tensor({columns, stride});
   const float* from = w.const_data_ptr<float>();
   float* to = out.data_ptr<float>();
   for (int64_t c = 0; c < columns; ++c, to += stride) {
@@ -57,23 +112,28 @@ Tensor transpose_padded(const Tensor& w, int64_t lanes, float scale, const Tenso
 }
 
 Tensor pad_mantissa(const Tensor& mantissa, int64_t count, int64_t lanes) {
-  Tensor out = at::ones({round_up_to(count, lanes)}, torch::kFloat32);
-  if (mantissa.defined()) out.narrow(0, 0, count).copy_(mantissa.view(-1));
+  Tensor out = make_tensor({round_up_to(count, lanes)});
+  float* to = out.data_ptr<float>();
+  std::fill_n(to, out.numel(), 1.0f);
+  if (mantissa.defined()) std::copy_n(mantissa.const_data_ptr<float>(), count, to);
   return out;
 }
 
 Tensor pad_bias(const Tensor& b, int64_t count, int64_t lanes, Quantise q, float scale) {
-  Tensor out = at::zeros({round_up_to(count, lanes)}, torch::kFloat32);
+  Tensor out = make_tensor({round_up_to(count, lanes)});
+  float* to = out.data_ptr<float>();
+  std::fill_n(to, out.numel(), 0.0f);
   if (!b.defined()) return out;
   const float* from = b.const_data_ptr<float>();
-  float* to = out.data_ptr<float>();
   for (int64_t i = 0; i < count; ++i)
     to[i] = scale * (q.on() ? std::floor(from[i] * 1024.0f + 0.5f) / 1024.0f : from[i]);
   return out;
 }
 
 ShareSums make_sums(int64_t shares, int64_t floats) {
-  return {at::zeros({shares, round_up_to(floats, 16)}, torch::kFloat32)};
+  Tensor sums = make_tensor({shares, round_up_to(floats, 16)});
+  std::fill_n(sums.data_ptr<float>(), sums.numel(), 0.0f);
+  return {sums};
 }
 
 Tensor ShareSums::gather(int64_t offset, int64_t rows, int64_t columns, int64_t lanes,
@@ -84,7 +144,7 @@ Tensor ShareSums::gather(int64_t offset, int64_t rows, int64_t columns, int64_t 
     const float* other = first + s * sums.size(1);
     for (int64_t i = 0; i < rows * stride; ++i) first[i] += other[i];
   }
-  Tensor out = transposed ? at::empty({columns, rows}) : at::empty({rows, columns});
+  Tensor out = transposed ? make_tensor({columns, rows}) : make_tensor({rows, columns});
   float* to = out.data_ptr<float>();
   if (transposed) {
     for (int64_t c = 0; c < columns; ++c)

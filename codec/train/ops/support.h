@@ -34,6 +34,10 @@ inline const float* data_or_null(const torch::Tensor& t) {
   return t.defined() ? t.const_data_ptr<float>() : nullptr;
 }
 
+/// An uninitialised tensor of floats. Its memory comes from earlier tensors of that size: what the
+/// system would have to map and clear anew in every step costs as much as a layer.
+torch::Tensor make_tensor(at::IntArrayRef shape);
+
 /// 64-byte aligned memory of this thread, good until its next call.
 float* thread_scratch(size_t floats);
 
@@ -45,9 +49,9 @@ void for_shares(int64_t shares, int64_t rows, const Run& run) {
   });
 }
 
-/// One share per thread; one in all for work so small (in multiplications) that starting threads
-/// costs more.
-int64_t share_count(int64_t rows, int64_t work);
+/// Shares of `pixels` pixels in `rows` rows: one in all for work so small (in multiplications) that
+/// starting threads costs more. Independent of the number of threads, and so are the results.
+int64_t share_count(int64_t rows, int64_t pixels, int64_t work);
 
 /// w [rows][columns] -> [rows][columns padded to `lanes`] * scale (w itself if nothing changes).
 torch::Tensor pad_rows(const torch::Tensor& w, int64_t lanes, float scale = 1.0f);
@@ -74,13 +78,11 @@ ShareSums make_sums(int64_t shares, int64_t floats);
 torch::Tensor fused_block(const torch::Tensor& x, const torch::Tensor& dw_weight,
                           const torch::Tensor& dw_bias, bool norm, const torch::Tensor& w1,
                           const torch::Tensor& b1, const torch::Tensor& w2, const torch::Tensor& b2,
-                          bool residual, Quantise q);
+                          bool residual, Quantise q, double guard);
 torch::Tensor fused_upsample(const torch::Tensor& x, int scale, const torch::Tensor& tile,
                              Quantise q);
 torch::Tensor fused_pointwise(const torch::Tensor& x, const torch::Tensor& w,
                               const torch::Tensor& b, Quantise q, const torch::Tensor& add);
 torch::Tensor fused_layer_norm(const torch::Tensor& x, int fraction_bits);
-torch::Tensor fused_head_loss(const torch::Tensor& feat, const torch::Tensor& w,
-                              const torch::Tensor& b, const HeadTargets& targets);
 
 }  // namespace mvinr::ops
