@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <vector>
 
 #include "mvinr/encoder.h"
@@ -23,7 +24,8 @@ struct Gop {
   double lambda = 0, time_budget = 0;
   /// Index (frame * views + view) * 2 + component: the picture's first sample, -1 if not added.
   std::vector<int> samples;
-  std::vector<BaseUnit> units;  // hybrid mode, in the order of add_base_unit
+  std::map<std::pair<int, int>, Pose> poses;  // by frame and view, as added
+  std::vector<BaseUnit> units;                // hybrid mode, in the order of add_base_unit
 };
 
 struct Log {

@@ -34,8 +34,8 @@ struct EncoderOptions {
   // Hybrid mode: the views that another codec codes; their decoded pictures come through
   // add_base(), their coded bytes through add_base_unit(). Needs cameras of all views and depth.
   std::vector<int> base_views;
-  double depth_weight = 1.0;     // weight of depth distortion; [0, 100]
-  double prune = 0;              // share of weights set to zero, [0, 0.95] (papers: 0.15, 0.60)
+  double depth_weight = 1.0;  // weight of depth distortion; [0, 100]
+  double prune = 0;           // share of weights set to zero, [0, 0.95] (papers: 0.15, 0.60)
   uint64_t seed = 1;
   std::string device = "auto";  // "auto", "cpu", "cuda:N"
   int threads = 0;              // 0: one per core
@@ -78,6 +78,10 @@ class MVINR_API Encoder {
 
   /// Copies the picture into the open GOP. `id.frame` counts from the open GOP's start.
   virtual Status add(const PictureId& id, const Picture& picture) = 0;
+
+  /// Where a moving camera (ViewInfo::moving) is at a frame of the open GOP: needed for every frame
+  /// of each of them before encode_gop(), in any mode. It is rounded as read_cameras() says.
+  virtual Status add_pose(int frame, int view, const Pose& pose) = 0;
 
   /// Hybrid mode: a decoded picture of a base view, as every decoder of its BASE unit makes it, and
   /// the payload of a BASE unit (see BasePayload in mvinr/stream.h) of the open GOP. All pictures
