@@ -209,7 +209,7 @@ class RealDecoder final : public Decoder {
     const Plane16 out = plane16_at(maps.prediction.data(), kWarpPlanes, head.height, head.width);
     MVINR_ASSIGN(const std::vector<BaseInput> bases, gop_->base_inputs(job.frame, job.view));
     const size_t slot = static_cast<size_t>(&maps - maps_.data());
-    MVINR_TRY(warp(bases, gop_->placed_camera(job.view),
+    MVINR_TRY(warp(bases, gop_->placed_camera(job.frame, job.view),
                    {out.data, out.plane, out.width, out.height}, warp_memory_[slot], crew.pool));
     return out;
   }
@@ -218,7 +218,7 @@ class RealDecoder final : public Decoder {
   const Kernels& kernels_;
   ThreadPool pool_;
   std::unique_ptr<Gop> gop_;
-  std::vector<Maps> maps_;         // one per thread that computes a whole picture
+  std::vector<Maps> maps_;               // one per thread that computes a whole picture
   std::vector<WarpMemory> warp_memory_;  // one per entry of maps_
   std::vector<LaneMemory> lanes_;        // one per thread
 };

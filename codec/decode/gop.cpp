@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/try.h"
+#include "format/camera_unit.h"
 #include "format/model_units.h"
 
 namespace mvinr {
@@ -33,7 +34,11 @@ uint64_t base_memory(const Header& header, int workers) {
     pictures += uint64_t(v.width + 1) * uint64_t(v.height + 1) * uint64_t(header.frames) *
                 uint64_t(3 * bytes_per_sample(v.texture) + 2 * bytes_per_sample(v.depth)) / 2;
   }
-  return header.base_views.empty() ? 0 : pictures + largest * kWarpBytes * uint64_t(workers);
+  const uint64_t maps = uint64_t(has_moving_cameras(header.sequence) ? header.frames : 1) *
+                        header.base_views.size() * header.sequence.views.size();
+  return header.base_views.empty()
+             ? 0
+             : pictures + largest * kWarpBytes * uint64_t(workers) + maps * sizeof(ViewMap);
 }
 
 Status check_limits(const Plan& plan, const MemoryNeed& need, const GopLimits& limits,
@@ -81,7 +86,7 @@ Result<std::unique_ptr<Gop>> Gop::open(Bytes access_unit, const GopLimits& limit
                 .frames = header.frames,
                 .bytes = unit.bytes,
                 .base_views = header.base_views};
-  MVINR_TRY(gop->make_maps());
+  MVINR_TRY(gop->make_rig());
   MVINR_TRY(gop->decode_network_and_shared());
   return gop;
 }
@@ -94,31 +99,23 @@ Error Gop::damaged(const std::string& what) const {
   return {ErrorCode::corrupt, what + " is damaged or missing"};
 }
 
-Status Gop::make_maps() {
+Status Gop::make_rig() {
   const std::vector<int> network = unit_.header.network_views();
   const std::vector<int>& bases = info_.base_views;
-  const size_t views = info_.sequence.views.size();
-  network_view_.assign(views, -1);
+  network_view_.assign(info_.sequence.views.size(), -1);
   for (size_t k = 0; k < network.size(); ++k)
     network_view_[static_cast<size_t>(network[k])] = static_cast<int>(k);
   if (bases.empty()) return ok();
   for (auto& pictures : base_) pictures.resize(bases.size() * static_cast<size_t>(info_.frames));
-  maps_.resize(views);
-  for (const int view : network) {
-    for (const int base : bases) {
-      auto map = make_view_map(placed_camera(base), placed_camera(view));
-      if (!map)
-        return Error{ErrorCode::corrupt, "no warp from view " + std::to_string(base) + " to view " +
-                                             std::to_string(view) + ": " + map.error().message};
-      maps_[static_cast<size_t>(view)].push_back(std::move(*map));
-    }
+  auto poses = poses_of(unit_, bytes_.size());
+  if (!poses) {
+    // The header is there: base views can be shown. render() does not ask for more bytes.
+    rig_status_ = Error{ErrorCode::corrupt, poses.error().message};
+    return ok();
   }
-  return ok();
-}
-
-PlacedCamera Gop::placed_camera(int view) const {
-  const ViewInfo& v = view_info(view);
-  return {*v.camera, v.width, v.height, v.texture, v.depth};
+  rig_ = Rig(info_.sequence, std::move(*poses));
+  const Status made = rig_.make_maps(bases, network, info_.frames);
+  return made ? ok() : Error{ErrorCode::corrupt, made.error().message};
 }
 
 std::vector<BaseUnit> Gop::base_units() const {
@@ -149,9 +146,11 @@ const OwnedPicture* Gop::base_picture(const PictureId& id) const {
 }
 
 Result<std::vector<BaseInput>> Gop::base_inputs(int frame, int view) const {
+  MVINR_TRY(Status(rig_status_));
+  const std::span<const ViewMap> maps = rig_.maps(frame, view);
   std::vector<BaseInput> inputs;
   for (size_t b = 0; b < info_.base_views.size(); ++b) {
-    BaseInput input{.map = &maps_[static_cast<size_t>(view)][b]};
+    BaseInput input{.map = &maps[b]};
     for (const Component component : {Component::texture, Component::depth}) {
       const PictureId id{frame, info_.base_views[b], component};
       const OwnedPicture* picture = base_picture(id);

@@ -10,6 +10,7 @@
 #include "decode/synthesis.h"
 #include "format/access_unit.h"
 #include "format/coded_model.h"
+#include "geometry/rig.h"
 #include "geometry/warp.h"
 #include "model/plan.h"
 #include "mvinr/decoder.h"
@@ -41,10 +42,11 @@ class Gop {
   void set_base(const PictureId& id, const Picture& picture);
   /// nullptr if it has not been set.
   const OwnedPicture* base_picture(const PictureId& id) const;
-  /// What the warp to `view` at an instant starts from. Error: invalid_argument (a picture is
-  /// missing).
+  /// What the warp to `view` at an instant starts from. Errors: invalid_argument (a picture is
+  /// missing), corrupt (the unit of the moving cameras is damaged or missing).
   Result<std::vector<BaseInput>> base_inputs(int frame, int view) const;
-  PlacedCamera placed_camera(int view) const;
+  /// After base_inputs() without an error.
+  PlacedCamera placed_camera(int frame, int view) const { return rig_.placed(frame, view); }
 
   /// Decodes what a view of the network needs, at the first call; safe to call from several
   /// threads. The same error at each call: corrupt (its unit, or that of a view that it refers to,
@@ -62,7 +64,7 @@ class Gop {
   };
 
   Status decode_network_and_shared();
-  Status make_maps();
+  Status make_rig();
   Status decode_symbols(int view);
   Status read_view_unit(int view);
   Error damaged(const std::string& what) const;
@@ -77,8 +79,9 @@ class Gop {
   MemoryNeed memory_;
   std::unique_ptr<View[]> views_;  // of the network
   std::vector<int> network_view_;
-  std::vector<OwnedPicture> base_[2];       // [component][base view * frames + frame]
-  std::vector<std::vector<ViewMap>> maps_;  // [view][base view], empty for base views
+  std::vector<OwnedPicture> base_[2];  // [component][base view * frames + frame]
+  Rig rig_;                            // of hybrid mode
+  Status rig_status_ = ok();           // poses that cannot be had cost the network views
 };
 
 /// Three quarters of the machine's memory: beyond it, a stream is not worth the swapping.

@@ -15,7 +15,7 @@ struct Header {
   uint64_t first_frame = 0;
   int frames = 1;
   std::vector<int> base_views;  // see GopInfo
-  ModelConfig model;  // model.frames == frames, model.views == number of the other views
+  ModelConfig model;            // model.frames == frames, model.views == number of the other views
   /// The views that the network renders, in rising order: view k of the model is the k-th of them.
   std::vector<int> network_views() const;
   bool operator==(const Header&) const = default;

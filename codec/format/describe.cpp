@@ -6,6 +6,7 @@
 
 #include "base/try.h"
 #include "format/access_unit.h"
+#include "format/camera_unit.h"
 #include "format/model_units.h"
 
 namespace mvinr {
@@ -31,6 +32,8 @@ std::string unit_name(UnitType type, int index) {
     case UnitType::base:
       return std::string(index % 2 == 0 ? "texture" : "depth") + " of base view " +
              std::to_string(index / 2);
+    case UnitType::cameras:
+      return "moving cameras";
   }
   return "unknown unit of type " + std::to_string(static_cast<int>(type)) + ", index " +
          std::to_string(index);
@@ -110,6 +113,7 @@ Status decode_unit(const UnitView& unit, const std::vector<int>& views, CodedMod
           return decode_view(static_cast<int>(k), unit.payload, model, &bits);
       return Error{ErrorCode::corrupt, "there is no such view"};
     case UnitType::base:
+    case UnitType::cameras:
       break;
   }
   return ok();
@@ -161,6 +165,24 @@ std::string describe_tensors(const AccessUnit& access_unit,
   return text;
 }
 
+/// Where the moving cameras begin and end.
+std::string describe_poses(const AccessUnit& unit, size_t available) {
+  if (!has_moving_cameras(unit.header.sequence)) return "";
+  const auto poses = poses_of(unit, available);
+  if (!poses) return "moving cameras: " + poses.error().message + "\n";
+  std::string text =
+      "moving cameras:      frame   position (m)                    yaw, pitch, roll (degrees)\n";
+  for (size_t v = 0; v < unit.header.sequence.views.size(); ++v) {
+    if (!is_moving(unit.header.sequence.views[v])) continue;
+    for (size_t t = 0; t < poses->size(); t += std::max<size_t>(poses->size() - 1, 1)) {
+      const auto& [p, r] = (*poses)[t][v];
+      append(text, "  view %-12zu %7zu   %9.4f %9.4f %9.4f   %9.3f %9.3f %9.3f\n", v, t,
+             double{p[0]}, double{p[1]}, double{p[2]}, double{r[0]}, double{r[1]}, double{r[2]});
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 Result<std::string> describe_access_unit(Bytes data) {
@@ -171,6 +193,7 @@ Result<std::string> describe_access_unit(Bytes data) {
          kBitstreamVersion, unit.bytes, kAccessUnitPrefixBytes,
          unit.header_bytes - kAccessUnitPrefixBytes);
   text += describe_header(unit.header);
+  text += describe_poses(unit, data.size());
   text += describe_bytes(unit, data.size(), tensors);
   return text + describe_tensors(unit, tensors);
 }

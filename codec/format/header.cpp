@@ -100,13 +100,6 @@ class Reader {
     return ok();
   }
 
-  template <class T, class F>
-  Status optional(const char* name, std::optional<T>& value, F&& f) {
-    bool present = false;
-    MVINR_TRY(choice(name, present, kNoYes));
-    return present ? f(value.emplace()) : ok();
-  }
-
   template <class F>
   Status group(const char* name, F&& f) {
     place_.enter(name);
@@ -184,12 +177,6 @@ class Writer {
     return ok();
   }
 
-  template <class T, class F>
-  Status optional(const char* name, const std::optional<T>& value, F&& f) {
-    MVINR_TRY(choice(name, value.has_value(), kNoYes));
-    return value ? f(*value) : ok();
-  }
-
   template <class F>
   Status group(const char* name, F&& f) {
     place_.enter(name);
@@ -250,11 +237,6 @@ class Printer {
     }
     return ok();
   }
-  template <class T, class F>
-  Status optional(const char* name, const std::optional<T>& value, F&& f) {
-    MVINR_TRY(field(name, value ? "yes" : "no"));
-    return value ? f(*value) : ok();
-  }
   template <class F>
   Status group(const char* name, F&& f) {
     begin_line(name);
@@ -299,9 +281,9 @@ Status check_relations(const Header& h, ErrorCode code) {
   if (h.model.prediction != !h.base_views.empty())
     return error("the model's prediction does not agree with the base views");
   bool depth = false;
-  for (size_t v = 0; v < h.sequence.views.size(); ++v) {
-    const ViewInfo& view = h.sequence.views[v];
-    depth = depth || view.depth != SampleFormat::none;
+  for (const ViewInfo& view : h.sequence.views) depth = depth || view.depth != SampleFormat::none;
+  for (const int v : h.network_views()) {
+    const ViewInfo& view = h.sequence.views[static_cast<size_t>(v)];
     if (view.width > h.model.canvas_width || view.height > h.model.canvas_height)
       return error("view " + std::to_string(v) + " (" + std::to_string(view.width) + "x" +
                    std::to_string(view.height) + ") is larger than the canvas (" +

@@ -9,13 +9,11 @@
 //   numbers(name, array)                      finite binary32 numbers
 //   list(what, first, items, low, high, f)    one byte: how many; then f(item) for each, named
 //                                             "what first", "what first+1", ...
-//   optional(name, value, f)                  one byte: 0 absent, 1 present; then f(value)
 //   group(name, f)                            fields that belong together
 #pragma once
 
 #include <cstdint>
 #include <limits>
-#include <optional>
 #include <span>
 
 #include "base/try.h"
@@ -35,14 +33,16 @@ static_assert(int(SampleFormat::yuv420_8) == 1 && int(SampleFormat::yuv420_10) =
 inline constexpr Choice kTextureFormats[] = {{1, "4:2:0 8 bit"}, {2, "4:2:0 10 bit"}};
 inline constexpr Choice kDepthFormats[] = {{0, "none"}, {3, "8 bit"}, {4, "10 bit"}, {5, "16 bit"}};
 inline constexpr Choice kNoYes[] = {{0, "no"}, {1, "yes"}};
+inline constexpr Choice kCameras[] = {{0, "no"}, {1, "yes"}, {2, "moving"}};
 inline constexpr Choice kOrders[] = {{0, "reduce_first"}, {1, "hinerv"}};
 inline constexpr Choice kHeads[] = {{0, "shuffle420"}, {1, "full444"}};
 
 template <class Archive, class C>
-Status visit_camera(Archive& a, C& camera) {
+Status visit_camera(Archive& a, C& camera, bool moving) {
   MVINR_TRY(a.numbers("focal", camera.focal));
   MVINR_TRY(a.numbers("principal_point", camera.principal_point));
   MVINR_TRY(a.numbers("depth_range", camera.depth_range));
+  if (moving) return ok();  // the access unit has a pose for every frame
   MVINR_TRY(a.numbers("position", camera.position));
   return a.numbers("rotation", camera.rotation);
 }
@@ -53,7 +53,13 @@ Status visit_view(Archive& a, V& view) {
   MVINR_TRY(a.integer("height", view.height, 2, 1, kMaxPictureSize));
   MVINR_TRY(a.choice("texture", view.texture, kTextureFormats));
   MVINR_TRY(a.choice("depth", view.depth, kDepthFormats));
-  return a.optional("camera", view.camera, [&](auto& c) { return visit_camera(a, c); });
+  int camera = !view.camera ? 0 : view.moving ? 2 : 1;
+  MVINR_TRY(a.choice("camera", camera, kCameras));
+  if constexpr (Archive::kReads) {
+    view.moving = camera == 2;
+    if (camera != 0) view.camera.emplace();
+  }
+  return view.camera ? visit_camera(a, *view.camera, view.moving) : ok();
 }
 
 template <class Archive, class S>

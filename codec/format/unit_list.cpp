@@ -6,6 +6,7 @@
 #include "format/access_unit.h"
 #include "format/header.h"
 #include "format/model_units.h"
+#include "geometry/rig.h"
 
 namespace mvinr {
 namespace {
@@ -65,15 +66,17 @@ Result<std::vector<ViewState>> view_states(Bytes access_unit) {
   const bool own_units = has_grids(model, true);
   std::vector<ViewState> states(header.sequence.views.size(), ViewState::there);
   const ViewState missing = is_whole(unit, access_unit) ? ViewState::left_out : ViewState::damaged;
-  bool all_bases = true;
+  // Without the poses of moving cameras nothing can be predicted.
+  bool predictable = header.base_views.empty() || !has_moving_cameras(header.sequence) ||
+                     unit.find(UnitType::cameras) != nullptr;
   for (const int view : header.base_views) {
     if (has_base(unit, view)) continue;
     states[static_cast<size_t>(view)] = missing;
-    all_bases = false;
+    predictable = false;
   }
   for (const int view : network) {
     ViewState& state = states[static_cast<size_t>(view)];
-    if (!all_bases || (own_units && unit.find(UnitType::view, view) == nullptr))
+    if (!predictable || (own_units && unit.find(UnitType::view, view) == nullptr))
       state = missing;
     else if (const auto target = own_units ? reference(unit, network, view) : -1; !target)
       state = ViewState::damaged;

@@ -133,11 +133,17 @@ Status warp_to_picture(std::span<const BaseInput> bases, const PlacedCamera& tar
   return ok();
 }
 
-Result<double> coverage(const ViewMap& map, const Picture& depth, WarpMemory& memory,
-                        ThreadPool* pool) {
+Status project_depth(const ViewMap& map, const Picture& depth, WarpMemory& memory,
+                     ThreadPool* pool) {
   MVINR_TRY(check_picture(depth, 1, map.base_width, map.base_height, "the base's depth"));
   MVINR_TRY(reserve(map, false, memory, pool));
   splat(prepare_base(map, nullptr, depth, memory, pool), memory, pool);
+  return ok();
+}
+
+Result<double> coverage(const ViewMap& map, const Picture& depth, WarpMemory& memory,
+                        ThreadPool* pool) {
+  MVINR_TRY(project_depth(map, depth, memory, pool));
   const size_t pixels = size_t(map.target_width) * size_t(map.target_height);
   size_t seen = 0;
   for (size_t i = 0; i < pixels; ++i) seen += memory.nearest[i] != 0;

@@ -55,6 +55,11 @@ Status warp_to_picture(std::span<const BaseInput> bases, const PlacedCamera& tar
                        const MutablePicture* texture, const MutablePicture* depth,
                        WarpMemory& memory, ThreadPool* pool = nullptr);
 
+/// memory.nearest becomes, per target pixel, the inverse depth of the nearest surface that the
+/// base's depth picture shows there, as the target has it; 0: none. Errors as warp().
+Status project_depth(const ViewMap& map, const Picture& depth, WarpMemory& memory,
+                     ThreadPool* pool = nullptr);
+
 /// The share in [0, 1] of target pixels onto which the base's depth picture projects.
 Result<double> coverage(const ViewMap& map, const Picture& depth, WarpMemory& memory,
                         ThreadPool* pool = nullptr);

@@ -86,7 +86,7 @@ struct ModelConfig {
 Status validate(const ModelConfig& config);
 
 enum class TensorKind : uint8_t { weight, bias, grid };
-enum class UnitType : uint8_t { network = 1, shared = 2, view = 3, base = 4 };
+enum class UnitType : uint8_t { network = 1, shared = 2, view = 3, base = 4, cameras = 5 };
 
 /// One coded tensor. Weights are [rows][columns] (row = output channel); biases [1][n];
 /// grids [time_steps][channels][h][w].

@@ -32,6 +32,7 @@ struct ViewPlan {
   Size size;
   std::string texture_format, depth_format;
   std::optional<Camera> camera;
+  size_t entry = 0;  // of the cameras.json
 };
 
 std::vector<ViewPlan> plan_from_cameras(const CameraFile& file, const InputOptions& options) {
@@ -57,6 +58,8 @@ std::vector<ViewPlan> plan_from_cameras(const CameraFile& file, const InputOptio
                                                 : "gray";
     plan.camera = value_or_fail(camera_for_size(*entry, plan.size.width, plan.size.height),
                                 options.cameras + ": camera " + entry->name);
+    plan.entry = size_t(entry - file.cameras.data());
+    if (!file.poses.empty()) plan.camera->position = plan.camera->rotation = {};
     plans.push_back(std::move(plan));
   }
   return plans;
@@ -130,6 +133,11 @@ Input open_input(const InputOptions& options) {
   if (!options.cameras.empty()) {
     const CameraFile file = value_or_fail(read_camera_file(options.cameras), "");
     plans = plan_from_cameras(file, options);
+    for (const std::vector<Camera>& frame : file.poses) {
+      std::vector<Pose>& poses = input.poses.emplace_back();
+      for (const ViewPlan& plan : plans)
+        poses.push_back({frame[plan.entry].position, frame[plan.entry].rotation});
+    }
     if (file.fps > 0) input.sequence.frame_rate = parse_frame_rate(format("%.6g", file.fps));
   } else {
     plans = plan_from_options(options);
@@ -156,7 +164,8 @@ Input open_input(const InputOptions& options) {
     ViewInfo info{.width = plan.size.width,
                   .height = plan.size.height,
                   .texture = texture.samples,
-                  .camera = plan.camera};
+                  .camera = plan.camera,
+                  .moving = !input.poses.empty()};
     if (with_depth) {
       const RawFormat depth = parse_raw_format(plan.depth_format, Component::depth);
       view.depth = std::make_unique<RawVideoReader>(

@@ -31,6 +31,7 @@ struct InputView {
 
 struct Input {
   SequenceInfo sequence;
+  std::vector<std::vector<Pose>> poses;  // of moving cameras, [frame][view]; else empty
   std::vector<InputView> views;
   int64_t frames = 0;  // that every file has
 };

@@ -177,6 +177,9 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
 void add_frame(Encoder& encoder, Input& input, int64_t source_frame, int gop_frame) {
   for (size_t v = 0; v < input.views.size(); ++v) {
     InputView& view = input.views[v];
+    if (!input.poses.empty())
+      value_or_fail(encoder.add_pose(gop_frame, int(v), input.poses[size_t(source_frame)][v]),
+                    view.name);
     value_or_fail(encoder.add({gop_frame, int(v), Component::texture},
                               view.texture->read(source_frame).picture()),
                   view.texture->path());
@@ -202,6 +205,12 @@ int encode(int argc, char** argv) {
     fail_usage(format("--frames %lld: only %lld are there", (long long)options.frames,
                       (long long)available));
   const int64_t total = options.frames > 0 ? options.frames : available;
+  if (const int64_t end = options.start_frame + total;
+      !input.poses.empty() && end > int64_t(input.poses.size()))
+    fail_usage(
+        format("--cameras: the cameras move, and poses.json has %zu frames, none for frame "
+               "%zu; --frames limits what is coded",
+               input.poses.size(), input.poses.size()));
   const int64_t gop_frames = std::clamp(options.encoder.gop_frames, 1, kMaxGopFrames);
 
   ProgressLine progress(int((total + gop_frames - 1) / gop_frames), options.quiet);

@@ -61,20 +61,12 @@ std::vector<UnitPayload> BaseStore::units() const {
   return units;
 }
 
-Status BaseStore::predict(const ModelConfig& config, const std::vector<int>& views,
+Status BaseStore::predict(const ModelConfig& config, const std::vector<int>& views, Poses poses,
                           std::stop_token stop) {
   predictions_.clear();
   if (base_views_.empty()) return ok();
-  auto placed = [&](int view) {
-    const ViewInfo& v = sequence_.views[size_t(view)];
-    return PlacedCamera{*v.camera, v.width, v.height, v.texture, v.depth};
-  };
-  std::vector<std::vector<ViewMap>> maps(views.size());
-  for (size_t k = 0; k < views.size(); ++k)
-    for (const int base : base_views_) {
-      MVINR_ASSIGN(ViewMap map, make_view_map(placed(base), placed(views[k])));
-      maps[k].push_back(std::move(map));
-    }
+  Rig rig(sequence_, std::move(poses));
+  MVINR_TRY(rig.make_maps(base_views_, views, config.frames));
   const int h = config.canvas_height / 2, w = config.canvas_width / 2;
   const int64_t stride = plane_stride(h, w), planes = config.prediction_planes();
   const at::Tensor warped = at::empty({planes, stride}, at::kShort);
@@ -84,12 +76,13 @@ Status BaseStore::predict(const ModelConfig& config, const std::vector<int>& vie
     std::vector<at::Tensor> of_views;
     for (size_t k = 0; k < views.size(); ++k) {
       if (stop.stop_requested()) return Error{ErrorCode::cancelled, "encoding was stopped"};
+      const std::span<const ViewMap> maps = rig.maps(t, views[k]);
       std::vector<BaseInput> inputs;
       for (size_t b = 0; b < base_views_.size(); ++b)
-        inputs.push_back({&maps[k][b], at({t, base_views_[b], Component::texture}).picture(),
+        inputs.push_back({&maps[b], at({t, base_views_[b], Component::texture}).picture(),
                           at({t, base_views_[b], Component::depth}).picture()});
-      MVINR_TRY(warp(inputs, placed(views[k]), {warped.mutable_data_ptr<int16_t>(), stride, w, h},
-                     memory));
+      MVINR_TRY(warp(inputs, rig.placed(t, views[k]),
+                     {warped.mutable_data_ptr<int16_t>(), stride, w, h}, memory));
       of_views.push_back(
           warped.narrow(1, 0, int64_t(h) * w).view({planes, h, w}).permute({1, 2, 0}).contiguous());
     }

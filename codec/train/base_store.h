@@ -10,6 +10,7 @@
 
 #include "base/owned_picture.h"
 #include "format/access_unit.h"
+#include "geometry/rig.h"
 #include "model/config.h"
 
 namespace mvinr {
@@ -32,9 +33,11 @@ class BaseStore {
   /// The BASE units in the order of an access unit.
   std::vector<UnitPayload> units() const;
 
-  /// Warps all frames to the views of the network (`views`: Header::network_views()). Errors:
-  /// invalid_argument (cameras that cannot be used), cancelled.
-  Status predict(const ModelConfig& config, const std::vector<int>& views, std::stop_token stop);
+  /// Warps all frames to the views of the network (`views`: Header::network_views()) with the
+  /// cameras of `poses`, as a decoder reads them. Errors: invalid_argument (cameras that cannot be
+  /// used), cancelled.
+  Status predict(const ModelConfig& config, const std::vector<int>& views, Poses poses,
+                 std::stop_token stop = {});
   /// After predict(): int16 [N][h][w][planes] in Q10 (1024 times sample / 2^bits, mask 0..1) of views
   /// of the network; undefined in implicit mode.
   at::Tensor prediction(int frame, const std::vector<int64_t>& views, at::Device device) const;

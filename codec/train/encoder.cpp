@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <thread>
 #include <utility>
 
 #include "base/try.h"
+#include "format/camera_unit.h"
 #include "format/model_units.h"
 #include "train/deadline.h"
 #include "train/device.h"
@@ -110,6 +112,17 @@ class EncoderImpl final : public Encoder {
     return guarded([&] { return pictures_.add(id, picture); });
   }
 
+  Status add_pose(int frame, int view, const Pose& pose) override {
+    if (view < 0 || view >= int(sequence_.views.size()) ||
+        !is_moving(sequence_.views[size_t(view)]))
+      return Error{ErrorCode::invalid_argument,
+                   "view " + std::to_string(view) + " has no moving camera"};
+    if (frame < 0 || frame >= options_.gop_frames)
+      return out_of_range("frame of a pose", frame, "0..gop_frames - 1");
+    poses_[{frame, view}] = pose;
+    return ok();
+  }
+
   Status add_base(const PictureId& id, const Picture& picture) override {
     return guarded([&] { return base_.add(id, picture); });
   }
@@ -134,6 +147,7 @@ class EncoderImpl final : public Encoder {
   void reset() override {
     pictures_.clear();
     base_.clear();
+    poses_.clear();
   }
 
   Status set_lambda(double lambda) override {
@@ -174,6 +188,8 @@ class EncoderImpl final : public Encoder {
     if (deadline_.exists() && last && last->config == config) return std::move(*last);
     return make_network(config, options_.seed, device_);
   }
+  /// The payload of the CAMERAS unit; empty if no camera moves.
+  Result<std::vector<std::byte>> code_poses(int frames) const;
   void report(const Progress& p) const {
     if (options_.on_progress) options_.on_progress(p);
   }
@@ -185,9 +201,26 @@ class EncoderImpl final : public Encoder {
   PictureStore pictures_;
   BaseStore base_;
   Deadline deadline_;
-  std::optional<Network> last_network_;  // live: of the GOP before
+  std::optional<Network> last_network_;        // live: of the GOP before
+  std::map<std::pair<int, int>, Pose> poses_;  // by frame and view
   uint64_t next_frame_ = 0;
 };
+
+Result<std::vector<std::byte>> EncoderImpl::code_poses(int frames) const {
+  if (!has_moving_cameras(sequence_)) return std::vector<std::byte>{};
+  Poses poses(size_t(frames), std::vector<Pose>(sequence_.views.size()));
+  for (int t = 0; t < frames; ++t)
+    for (int v = 0; v < int(sequence_.views.size()); ++v) {
+      if (!is_moving(sequence_.views[size_t(v)])) continue;
+      const auto found = poses_.find({t, v});
+      if (found == poses_.end())
+        return Error{ErrorCode::invalid_argument, "the pose of view " + std::to_string(v) +
+                                                      ", frame " + std::to_string(t) +
+                                                      " is missing: its camera moves"};
+      poses[size_t(t)][size_t(v)] = found->second;
+    }
+  return write_poses(sequence_, poses);
+}
 
 Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   if (frames < 1 || frames > options_.gop_frames)
@@ -199,7 +232,12 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   MVINR_ASSIGN(const ModelConfig config, make_profile(options_.profile, sequence_, frames, views_));
   at::set_num_threads(training_threads(config, threads));
 
-  MVINR_TRY(base_.predict(config, views_, stop));
+  MVINR_ASSIGN(std::vector<std::byte> cameras, code_poses(frames));
+  Poses poses;  // as every decoder has them
+  if (!cameras.empty()) {
+    MVINR_ASSIGN(poses, read_poses(sequence_, frames, cameras));
+  }
+  MVINR_TRY(base_.predict(config, views_, std::move(poses), stop));
   Network network = first_network(config);
   const bool hybrid = config.prediction;
   double budget = options_.time_budget;
@@ -229,6 +267,7 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   uint64_t payload_bytes = 0;  // whose bits training estimates
   for (const UnitPayload& unit : units) payload_bytes += unit.payload.size();
   for (UnitPayload& unit : base_.units()) units.push_back(std::move(unit));
+  if (!cameras.empty()) units.push_back({UnitType::cameras, 0, std::move(cameras)});
   const Header header{.sequence = sequence_,
                       .first_frame = next_frame_,
                       .frames = frames,

@@ -41,6 +41,7 @@
 #include <algorithm>
 
 #include "gstmvinr.h"
+#include "gstmvinrdeccamera.h"
 #include "gstmvinrdecpriv.h"
 
 GST_DEBUG_CATEGORY(mvinrdec_debug);
@@ -377,6 +378,7 @@ static void gst_mvinr_dec_class_init(GstMvinrDecClass* klass) {
   object_class->get_property = gst_mvinr_dec_get_property;
   object_class->finalize = gst_mvinr_dec_finalize;
   install_properties(object_class);
+  gst_mvinr_dec_register_camera_meta();
   element_class->change_state = gst_mvinr_dec_change_state;
   gst_element_class_add_static_pad_template(element_class, &gst_mvinr_dec_sink_template);
   gst_element_class_add_static_pad_template_with_gtype(element_class, &texture_template,

@@ -21,11 +21,13 @@ struct GstMvinrDecGop {
   mvinr::GopInfo info;
   GstClockTime pts = GST_CLOCK_TIME_NONE;  // of frame 0
   std::vector<View> views;
+  std::vector<mvinr::FrameCameras> cameras;  // empty if they cannot be had
   bool counted = false;  // as a damaged access unit
   std::stop_token stop;
 
   void set_info(mvinr::GopInfo gop) {
     info = std::move(gop);
+    cameras.clear();
     views.assign(info.sequence.views.size(), {});
     for (const int view : info.base_views) views[size_t(view)].base = true;
   }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gstmvinrdeccamera.h"
 #include "gstmvinrdecgop.h"
 
 #define GST_CAT_DEFAULT mvinrdec_debug
@@ -122,6 +123,9 @@ static GstFlowReturn push_frames(GstMvinrDec* self, const Gop& gop, int frame, c
     GST_BUFFER_DURATION(buffer) = span.duration;
     GST_BUFFER_OFFSET(buffer) = number;
     GST_BUFFER_OFFSET_END(buffer) = number + 1;
+    const size_t view = size_t(gst_mvinr_dec_pad_view(pad));
+    if (!gop.cameras.empty() && gop.cameras[size_t(frame)][view])
+      gst_mvinr_dec_add_camera(buffer, *gop.cameras[size_t(frame)][view]);
     gst_mvinr_dec_count(self, &GstMvinrDecStats::rendered);
     const GstFlowReturn flow = gst_flow_combiner_update_pad_flow(
         state.combiner, GST_PAD(pad), gst_mvinr_dec_pad_push(pad, buffer));
@@ -249,6 +253,7 @@ static GstFlowReturn decode(GstMvinrDec* self, GstBuffer* buffer) {
         return gst_mvinr_dec_fail(self, started.error());
       return gst_mvinr_dec_drop_access_unit(self, started.error(), gop.pts, gop.end());
     }
+    if (auto cameras = mvinr::read_cameras(map.bytes())) gop.cameras = std::move(*cameras);
   }
   const int first = state.segment.rate > 0 ? 0 : gop.info.frames - 1;
   for (size_t v = 0; v < left_out.size(); ++v)

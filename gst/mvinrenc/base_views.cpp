@@ -2,11 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+
+#include "glue.h"
 
 namespace mvinr::gst {
 namespace {
 
-constexpr int kViewsPerBase = 6;
+// Below that, mode=auto takes implicit mode (docs/training.md, "Hybrid mode").
+constexpr double kLeastCoverage = 0.25;
 
 Error lacking(const std::string& what) {
   return {ErrorCode::invalid_argument, "hybrid mode: " + what};
@@ -35,7 +39,11 @@ Result<std::vector<int>> find_base_views(const Settings& settings, const Sequenc
                      std::to_string(v));
   if (Status good = check_base_views(settings, sequence); !good) return good.error();
   Result<std::vector<int>> views = parse_base_views(settings.base.views);
-  if (!views->empty()) {
+  if (views->empty()) {
+    const bool depth = std::any_of(sequence.views.begin(), sequence.views.end(),
+                                   [](const auto& v) { return v.depth != SampleFormat::none; });
+    if (!depth) return lacking("no view has depth: feed a pad depth_n of at least one view");
+  } else {
     const std::string name = "base-views \"" + settings.base.views + "\"";
     if (views->size() >= sequence.views.size())
       return lacking(name + " leaves no view for the network");
@@ -45,22 +53,31 @@ Result<std::vector<int>> find_base_views(const Settings& settings, const Sequenc
       if (sequence.views[size_t(v)].depth == SampleFormat::none)
         return lacking("base view " + std::to_string(v) + " has no depth: feed the pad depth_" +
                        std::to_string(v) + ", or choose other base-views");
-    return views;
   }
-  const int wanted = (count + kViewsPerBase - 1) / kViewsPerBase;
-  std::vector<int> chosen = choose_base_views(sequence, wanted);
-  if (chosen.empty()) return lacking("no view has depth: feed a pad depth_n of at least one view");
-  return chosen;
+  return views;
+}
+
+Result<std::vector<int>> choose_base_views(const Settings& settings,
+                                           std::span<const Instant> instants) {
+  Result<BaseChoice> choice = mvinr::choose_base_views(instants);
+  if (!choice) return lacking(choice.error().message);
+  const std::string share = std::to_string(std::lround(100 * choice->coverage)) + " %";
+  GST_INFO("the base views would show %s of the other views", share.c_str());
+  if (choice->views.empty() ||
+      (settings.encoder.mode == Mode::automatic && choice->coverage < kLeastCoverage))
+    return lacking("the best base views show only " + share +
+                   " of what the other views see: cameras that do not overlap or do not fit the "
+                   "depth");
+  return std::move(choice->views);
 }
 
 Result<std::unique_ptr<BaseViews>> BaseViews::create(const Settings& settings,
                                                      const SequenceInfo& sequence,
+                                                     std::vector<int> views,
                                                      BaseQuantisers quantisers) {
-  Result<std::vector<int>> views = find_base_views(settings, sequence);
-  if (!views) return views.error();
-  Result<std::vector<BaseSource>> sources = base_sources(sequence, *views);
+  Result<std::vector<BaseSource>> sources = base_sources(sequence, views);
   if (!sources) return sources.error();
-  std::unique_ptr<BaseViews> base(new BaseViews(settings, std::move(*views)));
+  std::unique_ptr<BaseViews> base(new BaseViews(settings, std::move(views)));
   base->pictures_.resize(sources->size());
   if (Status made = base->make_coder(std::move(*sources), quantisers); !made) return made.error();
   return base;

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <stop_token>
 #include <vector>
 
 #include "base_coder.h"
 #include "messages.h"
+#include "mvinr/warp.h"
 #include "settings.h"
 
 namespace mvinr::gst {
@@ -15,15 +17,21 @@ namespace mvinr::gst {
 /// `invalid_argument`: the property base-views names a view that the sequence does not have.
 Status check_base_views(const Settings& settings, const SequenceInfo& sequence);
 
-/// The base views of the property, or those that suit the cameras best: one of up to six views,
-/// else one per six views. `invalid_argument` says what hybrid mode needs and this sequence lacks.
+/// The base views of the property; empty: to be chosen. `invalid_argument` says what hybrid mode
+/// needs and this sequence lacks.
 Result<std::vector<int>> find_base_views(const Settings& settings, const SequenceInfo& sequence);
+
+/// Chooses base views by some frames of the first GOP. `invalid_argument` if the cameras cannot be
+/// used, or with mode=auto if too little of the other views could be predicted.
+Result<std::vector<int>> choose_base_views(const Settings& settings,
+                                           std::span<const Instant> instants);
 
 class BaseViews {
  public:
-  /// Errors: those of find_base_views and BaseCoder::create.
+  /// `views` as the functions above give them. Errors: those of BaseCoder::create.
   static Result<std::unique_ptr<BaseViews>> create(const Settings& settings,
                                                    const SequenceInfo& sequence,
+                                                   std::vector<int> views,
                                                    BaseQuantisers quantisers);
 
   const std::vector<int>& views() const { return views_; }

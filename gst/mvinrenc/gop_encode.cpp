@@ -47,51 +47,81 @@ void GopStream::post_progress(const Progress& progress) {
       gst_message_new_element(GST_OBJECT_CAST(element_), progress_structure(gop_index_, progress)));
 }
 
+// Nothing is missing for hybrid mode, and its base views are to be chosen.
+bool GopStream::waits_for_pictures() const {
+  if (settings_.encoder.mode == Mode::implicit) return false;
+  const Result<std::vector<int>> views = find_base_views(settings_, sequence_);
+  return views && views->empty();
+}
+
+// The beginning, middle and end of the first GOP.
+std::vector<Instant> GopStream::instants() const {
+  std::vector<Instant> instants;
+  for (int i = 0; i < 3; ++i) {
+    const int frame = i * (frames_ - 1) / 2;
+    if (i > 0 && frame == (i - 1) * (frames_ - 1) / 2) continue;
+    Instant& instant = instants.emplace_back(
+        Instant{sequence_.views, std::vector<Picture>(sequence_.views.size())});
+    for (const auto& [id, picture] : waiting_)
+      if (id.frame == frame && id.component == Component::depth)
+        instant.depths[size_t(id.view)] = picture.picture;
+    for (size_t v = 0; v < sequence_.views.size(); ++v) {
+      if (!sequence_.views[v].moving) continue;
+      const Pose& pose = poses_[size_t(frame)][v];
+      instant.views[v].camera->position = pose.position;
+      instant.views[v].camera->rotation = pose.rotation;
+    }
+  }
+  return instants;
+}
+
+Status GopStream::create_hybrid(const Settings& now, EncoderOptions options) {
+  Result<std::vector<int>> views = find_base_views(settings_, sequence_);
+  if (views && views->empty()) views = choose_base_views(settings_, instants());
+  if (!views) return views.error();
+  Result<std::unique_ptr<BaseViews>> base = BaseViews::create(
+      settings_, sequence_, std::move(*views), base_quantisers(now, options.lambda));
+  if (!base) return base.error();
+  options.mode = Mode::hybrid;
+  options.base_views = (*base)->views();
+  Result<std::unique_ptr<Encoder>> encoder = Encoder::create(sequence_, options);
+  if (!encoder) return encoder.error();
+  encoder_ = std::move(*encoder);
+  base_ = std::move(*base);
+  for (const int view : base_->views())
+    GST_INFO_OBJECT(element_, "hybrid mode: view %d is coded by %s", view,
+                    base_->elements().c_str());
+  return ok();
+}
+
 // Hybrid mode if it is asked for or, with mode=auto, if nothing is missing; else implicit mode.
 Status GopStream::create_encoder(const Settings& now) {
   EncoderOptions options = settings_.encoder;
   options.lambda = now.encoder.lambda;
   options.time_budget = now.encoder.time_budget;
   options.on_progress = [this](const Progress& progress) { post_progress(progress); };
-  const Mode wanted = options.mode;
-  base_.reset();
-  const auto create = [&]() -> Status {
-    Result<std::unique_ptr<Encoder>> encoder = Encoder::create(sequence_, options);
-    if (!encoder) return encoder.error();
-    encoder_ = std::move(*encoder);
-    return ok();
-  };
-  if (wanted != Mode::implicit) {
+  if (options.mode != Mode::implicit) {
     if (Status good = check_base_views(settings_, sequence_); !good) return good;
-    Status status = ok();
-    // An access unit has one camera per view.
-    const bool moving = cameras_ && !cameras_->poses.empty();
-    Result<std::unique_ptr<BaseViews>> base =
-        moving
-            ? Result<std::unique_ptr<BaseViews>>(Error{
-                  ErrorCode::invalid_argument, "hybrid mode: the cameras of " + settings_.cameras +
-                                                   " move, which only mode=implicit can code"})
-            : BaseViews::create(settings_, sequence_, base_quantisers(now, options.lambda));
-    if (base) {
-      options.mode = Mode::hybrid;
-      options.base_views = (*base)->views();
-      status = create();
-      if (status) base_ = std::move(*base);
-    } else {
-      status = base.error();
-    }
-    if (status) {
-      for (const int view : base_->views())
-        GST_INFO_OBJECT(element_, "hybrid mode: view %d is coded by %s", view,
-                        base_->elements().c_str());
-      return ok();
-    }
-    if (wanted == Mode::hybrid) return status;
+    Status status = create_hybrid(now, options);
+    if (status || options.mode == Mode::hybrid) return status;
     GST_INFO_OBJECT(element_, "implicit mode, because %s", status.error().message.c_str());
   }
   options.mode = Mode::implicit;
-  options.base_views.clear();
-  return create();
+  Result<std::unique_ptr<Encoder>> encoder = Encoder::create(sequence_, options);
+  if (!encoder) return encoder.error();
+  encoder_ = std::move(*encoder);
+  return ok();
+}
+
+// The pictures that were waiting for the encoder.
+Status GopStream::hand_over() {
+  for (auto& [id, picture] : waiting_) {
+    if (base_) base_->keep(id, picture.picture);
+    if (Status added = encoder_->add(id, picture.picture); !added) return added;
+    picture = {};
+  }
+  waiting_.clear();
+  return ok();
 }
 
 GstFlowReturn GopStream::begin_sequence() {
@@ -103,7 +133,9 @@ GstFlowReturn GopStream::begin_sequence() {
   sequence_ = std::move(*sequence);
 
   const Settings now = current_settings();
-  if (Status created = create_encoder(now); !created) return fail(created.error());
+  if (!waits_for_pictures())
+    if (Status created = create_encoder(now); !created) return fail(created.error());
+  open_ = true;
   shared_.encoding = true;
   rate_ = RateControl(now.encoder.lambda);
 
@@ -140,8 +172,11 @@ void GopStream::configure_latency(const Settings& now) {
 }
 
 void GopStream::end_sequence() {
+  open_ = false;
   encoder_.reset();
   base_.reset();
+  waiting_.clear();
+  poses_.clear();
   collector_.reset();
   for (Pad& pad : pads_) pad.last.reset();
   discont_ = true;
@@ -151,6 +186,17 @@ void GopStream::end_sequence() {
 // for the training.
 Result<EncodedGop> GopStream::encode_gop(const Settings& now, double lambda, BaseStats& base,
                                          std::stop_token stop) {
+  if (!encoder_) {
+    if (Status created = create_encoder(now); !created) return created.error();
+    if (Status handed = hand_over(); !handed) return handed.error();
+  }
+  for (int t = 0; t < int(poses_.size()); ++t)
+    for (int v = 0; v < int(sequence_.views.size()); ++v) {
+      if (!sequence_.views[size_t(v)].moving) continue;
+      if (Status added = encoder_->add_pose(t, v, poses_[size_t(t)][size_t(v)]); !added)
+        return added.error();
+    }
+  poses_.clear();
   double budget = now.encoder.time_budget;
   if (base_) {
     post_progress({.phase = "base"});

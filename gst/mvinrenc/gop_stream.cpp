@@ -79,12 +79,12 @@ GstFlowReturn GopStream::aggregate(bool timeout) {
     forget_gop();
     discont_ = true;
   }
-  if (encoder_ && caps_changed_) {
+  if (open_ && caps_changed_) {
     if (const GstFlowReturn flow = close_gop(stop); flow != GST_FLOW_OK) return flow;
     end_sequence();
   }
   caps_changed_ = false;
-  if (!encoder_) find_pads();
+  if (!open_) find_pads();
   if (pads_.empty()) return GST_AGGREGATOR_FLOW_NEED_DATA;
 
   std::vector<Head> heads;
@@ -208,7 +208,7 @@ void GopStream::drop_set(const Decision& decision, std::span<const Head> heads) 
 GstFlowReturn GopStream::take_set(const Decision& decision, std::span<const Head> heads,
                                   std::stop_token stop) {
   const auto time = GstClockTime(decision.time);
-  if (!encoder_)
+  if (!open_)
     if (const GstFlowReturn flow = begin_sequence(); flow != GST_FLOW_OK) return flow;
   if (std::optional<KeyUnitRequest> request = take_key_unit(time)) {
     if (const GstFlowReturn flow = close_gop(stop); flow != GST_FLOW_OK) return flow;
@@ -220,7 +220,7 @@ GstFlowReturn GopStream::take_set(const Decision& decision, std::span<const Head
     if (frames_ > 0 && frames_ + decision.missing < settings_.encoder.gop_frames) {
       const std::vector<Action> repeat(pads_.size(), {.use = Action::Use::last});
       for (int64_t i = 0; i < decision.missing; ++i)
-        if (const GstFlowReturn flow = add_pictures(repeat); flow != GST_FLOW_OK) return flow;
+        if (const GstFlowReturn flow = add_pictures(repeat, stop); flow != GST_FLOW_OK) return flow;
     } else {
       if (const GstFlowReturn flow = close_gop(stop); flow != GST_FLOW_OK) return flow;
       GST_INFO_OBJECT(element_,
@@ -238,13 +238,47 @@ GstFlowReturn GopStream::take_set(const Decision& decision, std::span<const Head
     const GstClockTimeDiff step = GST_CLOCK_DIFF(gop_end_, time);
     gop_time_ = !discont_ && std::abs(step) <= kMaxRounding ? gop_end_ : time;
   }
-  if (const GstFlowReturn flow = add_pictures(decision.actions); flow != GST_FLOW_OK) return flow;
+  if (const GstFlowReturn flow = add_pictures(decision.actions, stop); flow != GST_FLOW_OK)
+    return flow;
   gst_aggregator_selected_samples(element_, time, GST_CLOCK_TIME_NONE,
                                   GstClockTime(collector_->frame_duration()), nullptr);
   return frames_ < settings_.encoder.gop_frames ? GST_FLOW_OK : close_gop(stop);
 }
 
-GstFlowReturn GopStream::add_pictures(std::span<const Action> actions) {
+// Frame n of poses.json is the frame at stream time n / frame rate: seeks and frames that are lost
+// before the element do not shift the poses.
+GstFlowReturn GopStream::add_poses(std::stop_token stop) {
+  const auto moves = [](const ViewInfo& view) { return view.moving; };
+  if (std::none_of(sequence_.views.begin(), sequence_.views.end(), moves)) return GST_FLOW_OK;
+  const guint64 running = gop_time_ + guint64(frames_) * guint64(collector_->frame_duration());
+  auto* pad = GST_AGGREGATOR_PAD(pads_[0].pad.get());
+  GST_OBJECT_LOCK(pad);
+  const GstSegment segment = pad->segment;
+  GST_OBJECT_UNLOCK(pad);
+  const guint64 position =
+      gst_segment_position_from_running_time(&segment, GST_FORMAT_TIME, running);
+  guint64 time = gst_segment_to_stream_time(&segment, GST_FORMAT_TIME, position);
+  if (!GST_CLOCK_TIME_IS_VALID(time)) time = running;
+  const auto& [fps_n, fps_d] = sequence_.frame_rate;
+  const guint64 frame = gst_util_uint64_scale_round(time, fps_n, guint64(fps_d) * GST_SECOND);
+  if (frame >= cameras_->poses.size()) {
+    if (const GstFlowReturn flow = close_gop(stop); flow != GST_FLOW_OK) return flow;
+    return fail({ErrorCode::invalid_argument,
+                 "the cameras of " + settings_.cameras + " move, and its poses.json has " +
+                     std::to_string(cameras_->poses.size()) + " frames, none for frame " +
+                     std::to_string(frame)});
+  }
+  std::vector<Pose>& poses = poses_.emplace_back();
+  for (size_t v = 0; v < sequence_.views.size(); ++v) {
+    const std::vector<Camera>& cameras = cameras_->poses[size_t(frame)];
+    poses.push_back(sequence_.views[v].moving ? Pose{cameras[v].position, cameras[v].rotation}
+                                              : Pose{});
+  }
+  return GST_FLOW_OK;
+}
+
+GstFlowReturn GopStream::add_pictures(std::span<const Action> actions, std::stop_token stop) {
+  if (const GstFlowReturn flow = add_poses(stop); flow != GST_FLOW_OK) return flow;
   for (size_t i = 0; i < pads_.size(); ++i) {
     Pad& pad = pads_[i];
     if (actions[i].pop) {
@@ -275,6 +309,10 @@ GstFlowReturn GopStream::add_picture(Pad& pad, int frame) {
                                           std::to_string(gst_buffer_get_size(pad.last.get())) +
                                           " bytes does not hold a frame of the pad's caps"});
   const PictureId id{.frame = frame, .view = pad.id.view, .component = pad.id.component};
+  if (!encoder_) {
+    waiting_.emplace_back(id, copy_of(*picture));
+    return GST_FLOW_OK;
+  }
   if (base_) base_->keep(id, *picture);
   const Status added = encoder_->add(id, *picture);
   return added ? GST_FLOW_OK : fail(added.error());
@@ -301,6 +339,8 @@ GstFlowReturn GopStream::finish(std::span<const Head> heads, std::stop_token sto
 
 void GopStream::forget_gop() {
   frames_ = 0;
+  poses_.clear();
+  waiting_.clear();
   key_unit_.reset();
   if (encoder_) encoder_->reset();
   if (base_) base_->forget();

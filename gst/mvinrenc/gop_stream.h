@@ -102,7 +102,8 @@ class GopStream {
   GstFlowReturn read_head(Pad& pad, Head& head);
   GstFlowReturn take_set(const Decision& decision, std::span<const Head> heads,
                          std::stop_token stop);
-  GstFlowReturn add_pictures(std::span<const Action> actions);
+  GstFlowReturn add_pictures(std::span<const Action> actions, std::stop_token stop);
+  GstFlowReturn add_poses(std::stop_token stop);
   GstFlowReturn add_picture(Pad& pad, int frame);
   void drop_frame(Pad& pad, const Head& head);
   void drop_set(const Decision& decision, std::span<const Head> heads);
@@ -110,7 +111,11 @@ class GopStream {
 
   Settings current_settings() const;
   GstFlowReturn begin_sequence();
+  bool waits_for_pictures() const;
+  std::vector<Instant> instants() const;
   Status create_encoder(const Settings& now);
+  Status create_hybrid(const Settings& now, EncoderOptions options);
+  Status hand_over();
   void configure_latency(const Settings& now);
   void end_sequence();
   GstFlowReturn close_gop(std::stop_token stop);
@@ -137,15 +142,19 @@ class GopStream {
   LiveTime live_;
   int late_ = 0;  // frames of all views that were dropped since the last GOP for want of time
 
-  // The sequence; null between sequences.
-  std::unique_ptr<Encoder> encoder_;
-  std::unique_ptr<BaseViews> base_;  // null in implicit mode
+  // The sequence.
+  bool open_ = false;
+  std::unique_ptr<Encoder> encoder_;  // null while waiting_ fills
+  std::unique_ptr<BaseViews> base_;   // null in implicit mode
   SequenceInfo sequence_;
   RateControl rate_{1};
   Caps caps_;
 
   // The open GOP.
   int frames_ = 0;
+  std::vector<std::vector<Pose>> poses_;  // of moving cameras: [frame][view]
+  // The pictures of a sequence's first GOP, by which its base views are chosen.
+  std::vector<std::pair<PictureId, OwnedPicture>> waiting_;
   GstClockTime gop_time_ = 0;  // running time of its first frame
   GstClockTime gop_end_ = 0;   // end of the GOP before it
   bool discont_ = true;

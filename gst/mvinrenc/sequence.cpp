@@ -66,7 +66,7 @@ Status find_cameras(std::span<const InputPad> pads, const std::optional<CameraFi
     ViewInfo& view = sequence.views[size_t(pad.id.view)];
     Result<Camera> camera = camera_for_size(*entry, view.width, view.height);
     if (!camera) return error(owner + ": " + camera.error().message);
-    view.camera = *camera;
+    view.camera = *camera;  // stands still
     owners[size_t(pad.id.view)] = owner;
   }
   for (size_t v = 0; cameras && v < owners.size(); ++v) {
@@ -79,6 +79,8 @@ Status find_cameras(std::span<const InputPad> pads, const std::optional<CameraFi
     Result<Camera> camera = camera_for_size(cameras->cameras[v], view.width, view.height);
     if (!camera) return error(owner + ": " + camera.error().message);
     view.camera = *camera;
+    view.moving = !cameras->poses.empty();
+    if (view.moving) view.camera->position = view.camera->rotation = {};
   }
   return ok();
 }
@@ -113,6 +115,9 @@ Result<CameraFileEntry> parse_camera(const std::string& text, const std::string&
     if (!json) failure.message = owner + ": " + failure.message;
     return failure;
   }
+  if (!file->poses.empty())
+    return error(owner + ": the cameras of " + path +
+                 " move; the property cameras of the element takes such a file");
   if (hash == text.npos) {
     if (file->cameras.size() == 1) return file->cameras[0];
     return error(owner + ": " + path + " has " + std::to_string(file->cameras.size()) +

@@ -59,6 +59,10 @@ void header(Bytes data) {
     require(validate(info->sequence).has_value(), "an invalid sequence was accepted");
   }
   succeeded(describe_access_unit(rest), "describe_access_unit");
+  if (const auto cameras = read_cameras(rest); succeeded(cameras, "read_cameras"))
+    require(cameras->size() == size_t(info->frames) &&
+                cameras->front().size() == info->sequence.views.size(),
+            "cameras of other frames or views");
   const auto states = view_states(rest);
   if (succeeded(states, "view_states"))
     require(states->size() == info->sequence.views.size(), "states of other views");

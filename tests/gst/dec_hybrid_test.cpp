@@ -61,6 +61,45 @@ TEST_F(MvinrDecHybrid, AllPadsShowWhatTheLibraryRenders) {
   EXPECT_EQ(bus_->take(GST_MESSAGE_WARNING), 0);
 }
 
+TEST_F(MvinrDecHybrid, EveryPictureHasItsCamera) {
+  start();
+  for (const bool moving : {false, true}) {
+    const Data gop = make_hybrid_gop(
+        {.first_frame = moving ? 5u : 0, .views = 2, .base_views = {0}, .moving = moving});
+    EXPECT_EQ(push(gop, moving ? kGop : 0), GST_FLOW_OK);
+    const auto cameras = *read_cameras(gop);
+    for (const auto& [pad, view] : {std::pair("texture_0", 0), {"depth_0", 0}, {"texture_1", 1}})
+      for (const FrameCameras& frame : cameras) {
+        GstBuffer* buffer = gst_harness_try_pull(outputs_.at(pad));
+        ASSERT_NE(buffer, nullptr) << pad;
+        GstCustomMeta* meta = gst_buffer_get_custom_meta(buffer, "GstMvinrCameraMeta");
+        ASSERT_NE(meta, nullptr) << pad;
+        const auto field = [&](const char* name) {
+          double value = -1e9;
+          gst_structure_get_double(gst_custom_meta_get_structure(meta), name, &value);
+          return value;
+        };
+        const Camera& camera = *frame[size_t(view)];
+        EXPECT_EQ(field("focal-x"), camera.focal[0]);
+        EXPECT_EQ(field("principal-point-y"), camera.principal_point[1]);
+        EXPECT_EQ(field("depth-far"), camera.depth_range[1]);
+        EXPECT_EQ(field("y"), camera.position[1]);
+        EXPECT_EQ(field("yaw"), camera.rotation[0]);
+        gst_buffer_unref(buffer);
+      }
+    EXPECT_EQ(cameras[0] == cameras[1], !moving);
+  }
+}
+
+TEST_F(MvinrDecHybrid, MovingCamerasAreShownAsTheLibraryRendersThem) {
+  const auto gops = make_hybrid_gops(2, {.moving = true});
+  start();
+  for (size_t g = 0; g < 2; ++g) EXPECT_EQ(push(gops[g], g * kGop), GST_FLOW_OK);
+  for (int v = 0; v < 3; ++v)
+    EXPECT_TRUE(shown("texture_" + std::to_string(v)) == expected(gops, v, kTexture)) << v;
+  EXPECT_EQ(bus_->take(GST_MESSAGE_WARNING), 0);
+}
+
 TEST_F(MvinrDecHybrid, ABaseViewsPadNeedsItsOwnUnitOnly) {
   const auto gops = make_hybrid_gops(2, {.views = 4, .base_views = {0, 3}});
   start("texture_3");

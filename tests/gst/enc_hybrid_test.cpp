@@ -1,34 +1,15 @@
 // mvinrenc in hybrid mode: the choice of the mode and of base views, what the encoder gets,
 // messages, stopping. The base views are coded for real.
-#include <unistd.h>
+#include "enc_hybrid.h"
 
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 
 #include "base_decoder.h"
-#include "enc_fixture.h"
-#include "fake_encoder.h"
 #include "hidden_elements.h"
 #include "settings.h"
 
 namespace mvinr::gst_test {
 namespace {
-
-constexpr const char* kQuick =
-    "x265enc speed-preset=ultrafast tune=psnr log-level=none option-string=info=0";
-
-class EncHybrid : public testing::Test {
- protected:
-  void SetUp() override { fake::reset(); }
-  void TearDown() override { EXPECT_EQ(fake::log().alive, 0); }
-};
-
-std::string camera_json(int view) {
-  return R"({"Name":"c","Resolution":[32,32],"Projection":"Perspective","Focal":[40,40],)"
-         R"("Principle_point":[16,16],"Depth_range":[1,10],"Rotation":[0,0,0],"Position":[0,)" +
-         std::to_string(view) + ",0]}";
-}
 
 struct Rig {
   int views = 2;
@@ -56,15 +37,6 @@ void feed(EncoderUnderTest& enc, const Rig& rig = {}) {
       enc.frames(name + std::to_string(v), rig.frames);
       enc.eos(name + std::to_string(v));
     }
-}
-
-void set_mode(EncoderUnderTest& enc, const char* mode, const char* base_encoder = kQuick) {
-  gst_util_set_object_arg(G_OBJECT(enc.element()), "mode", mode);
-  enc.set("base-encoder", base_encoder);
-}
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 std::vector<int> ints(const GstStructure* structure, const char* field) {
@@ -165,30 +137,6 @@ TEST_F(EncHybrid, HybridSaysWhatIsMissing) {
   }
 }
 
-TEST_F(EncHybrid, MovingCamerasAreForImplicitMode) {
-  const std::string folder = testing::TempDir() + "moving-" + std::to_string(getpid());
-  std::filesystem::create_directory(folder);
-  std::ofstream(folder + "/cameras.json")
-      << R"({"Informative": {"Moving_cameras": true}, "cameras": [)" << camera_json(0) << ","
-      << camera_json(1) << "]}";
-  const std::string stands = "[[1,0,0,0],[0,1,0,0],[0,0,1,0],[0,0,0,1]]";
-  std::ofstream(folder + "/poses.json")
-      << R"({"frames": [[)" << stands << "," << stands << "],[" << stands << "," << stands << "]]}";
-  for (const char* mode : {"hybrid", "auto"}) {
-    fake::reset();
-    EncoderUnderTest enc;
-    set_mode(enc, mode);
-    enc.set("cameras", (folder + "/cameras.json").c_str());
-    feed(enc);
-    ASSERT_TRUE(enc.run());
-    if (mode == std::string("hybrid"))
-      EXPECT_TRUE(has(enc.errors(), "/cameras.json move")) << enc.errors();
-    else
-      EXPECT_EQ(fake::log().options.at(0).mode, Mode::implicit) << enc.errors();
-  }
-  std::filesystem::remove_all(folder);
-}
-
 TEST_F(EncHybrid, ABaseViewThatIsNotThereIsAnErrorInAnyModeThatLooks) {
   EncoderUnderTest enc;
   set_mode(enc, "auto");
@@ -227,14 +175,16 @@ TEST_F(EncHybrid, AMissingBaseEncoderIsNamedWithItsPackageAtTheStart) {
       << enc.errors();
 }
 
-TEST_F(EncHybrid, ElevenViewsHaveTwoBaseViews) {
+TEST_F(EncHybrid, ViewsFarFromEachOtherHaveSeveralBaseViews) {
   EncoderUnderTest enc;
   set_mode(enc, "hybrid");
   feed(enc, {.views = 11, .frames = 1});
   ASSERT_TRUE(enc.run(60));
   EXPECT_EQ(enc.errors(), "");
-  EXPECT_EQ(fake::log().options.at(0).base_views.size(), 2u);
-  EXPECT_EQ(fake::log().gops.at(0).units.size(), 4u);
+  const size_t bases = fake::log().options.at(0).base_views.size();
+  EXPECT_GE(bases, 2u);
+  EXPECT_LE(bases, 4u);
+  EXPECT_EQ(fake::log().gops.at(0).units.size(), 2 * bases);
 }
 
 TEST_F(EncHybrid, MessagesTellTheShareOfBaseViews) {

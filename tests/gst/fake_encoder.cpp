@@ -52,6 +52,13 @@ class FakeEncoder final : public Encoder {
     return ok();
   }
 
+  Status add_pose(int frame, int view, const Pose& pose) override {
+    if (frame >= options_.gop_frames || !sequence_.views.at(size_t(view)).moving)
+      return error(ErrorCode::invalid_argument, "no moving camera");
+    poses_[{frame, view}] = pose;
+    return ok();
+  }
+
   Status add_base(const PictureId& id, const Picture& picture) override {
     const ViewInfo& view = sequence_.views.at(size_t(id.view));
     const SampleFormat format = id.component == Component::texture ? view.texture : view.depth;
@@ -129,7 +136,7 @@ class FakeEncoder final : public Encoder {
     }
     if (units_.size() != 2 * options_.base_views.size())
       return error(ErrorCode::invalid_argument, "BASE units are missing");
-    the_log.gops.push_back({frames, lambda_, time_budget_, left, samples_, units_});
+    the_log.gops.push_back({frames, lambda_, time_budget_, left, samples_, poses_, units_});
     first_frame_ += uint64_t(frames);
     reset();
     return gop;
@@ -139,6 +146,7 @@ class FakeEncoder final : public Encoder {
     samples_.assign(size_t(options_.gop_frames) * sequence_.views.size() * 2, -1);
     base_samples_.clear();
     units_.clear();
+    poses_.clear();
   }
   Status set_lambda(double lambda) override {
     lambda_ = lambda;
@@ -161,6 +169,7 @@ class FakeEncoder final : public Encoder {
   std::vector<int> samples_;
   std::map<std::pair<int, int>, std::vector<int>> base_samples_;  // view, component
   std::vector<fake::BaseUnit> units_;
+  std::map<std::pair<int, int>, Pose> poses_;
   double lambda_ = 0, time_budget_ = 0;
   Clock::time_point deadline_ = Clock::time_point::max();
   uint64_t first_frame_ = 0;

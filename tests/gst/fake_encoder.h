@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <vector>
 
 #include "mvinr/encoder.h"
@@ -24,7 +25,8 @@ struct Gop {
   double deadline = 0;  // seconds left when encode_gop was called, infinite without one
   /// Index (frame * views + view) * 2 + component: the picture's first sample, -1 if not added.
   std::vector<int> samples;
-  std::vector<BaseUnit> units;  // hybrid mode, in the order of add_base_unit
+  std::map<std::pair<int, int>, Pose> poses;  // by frame and view, as added
+  std::vector<BaseUnit> units;                // hybrid mode, in the order of add_base_unit
 };
 
 struct Log {

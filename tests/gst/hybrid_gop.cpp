@@ -4,6 +4,7 @@
 
 #include "base_coder.h"
 #include "format/access_unit.h"
+#include "format/camera_unit.h"
 #include "format/model_units.h"
 #include "testutil/clip.h"
 #include "unit/random_model.h"
@@ -43,6 +44,7 @@ Data make_hybrid_gop(const HybridOptions& options) {
                          .height = kHeight,
                          .seed = options.seed});
   clip.sequence.frame_rate = {25, 1};
+  if (options.moving) clip.sequence = moving(clip.sequence);
   Header header{.sequence = clip.sequence,
                 .first_frame = options.first_frame,
                 .frames = options.frames,
@@ -60,6 +62,9 @@ Data make_hybrid_gop(const HybridOptions& options) {
   for (gst::CodedSource& source : code_bases(clip, options.base_views))
     units.push_back({UnitType::base, base_unit_index(source.view, source.component),
                      std::move(source.coded.payload)});
+  if (options.moving)
+    units.push_back({UnitType::cameras, 0,
+                     must(write_poses(clip.sequence, poses_for(clip.sequence, options.frames)))});
   return must(write_access_unit(header, units));
 }
 

@@ -14,6 +14,7 @@ struct HybridOptions {
   uint32_t seed = 1;
   int views = 3;
   std::vector<int> base_views = {1};
+  bool moving = false;  // the cameras: poses_for()
 };
 Data make_hybrid_gop(const HybridOptions& options = {});
 std::vector<Data> make_hybrid_gops(int count, const HybridOptions& options = {});

@@ -152,7 +152,7 @@ class Clip:
             (place / "cameras.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
             if poses:
                 content = {**poses, "K": [poses["K"][i] for i in numbers],
-                           "frames": [[frame[i] for i in numbers] for frame in poses["frames"]]}
+                           "frames": [poses["frames"][i] for i in numbers]}
                 (place / "poses.json").write_text(json.dumps(content), encoding="utf-8")
 
     def check_decoded(self, folder, components=("texture", "depth")):

@@ -56,7 +56,7 @@ class Clips(unittest.TestCase):
 
     def test_cameras_of_the_coded_views_are_written_with_their_poses(self):
         poses = {"K": [[[60, 0, v], [0, 60, 0], [0, 0, 1]] for v in range(3)],
-                 "frames": [[[[f, v]] for v in range(3)] for f in range(2)]}
+                 "frames": [[[[f, v]] for f in range(4)] for v in range(3)]}
         folder = testing.write_clip(self.folder / "clip", [(0, -v, 0) for v in range(3)])
         (folder / "poses.json").write_text(json.dumps(poses))
         clip = clips.Clip(folder, views=["v2", "v0"])
@@ -65,7 +65,7 @@ class Clips(unittest.TestCase):
             cameras = json.loads((place / "cameras.json").read_text())
             self.assertEqual([c["Name"] for c in cameras["cameras"]], [f"v{v}" for v in order])
             read = json.loads((place / "poses.json").read_text())
-            self.assertEqual(read["frames"], [[[[f, v]] for v in order] for f in range(2)])
+            self.assertEqual(read["frames"], [[[[f, v]] for f in range(4)] for v in order])
             self.assertEqual([k[0][2] for k in read["K"]], order)
 
     def test_the_number_of_views_or_their_names_can_be_given(self):

@@ -167,5 +167,42 @@ TEST_F(Programs, TheEncoderNamesWhatIsWrong) {
   }
 }
 
+TEST_F(Programs, MovingCamerasTravelInTheStream) {
+  TemporaryFolder moving;
+  write_raw(make_clip({.views = 2, .frames = 3, .width = 32, .height = 32}), moving);
+  nlohmann::json cameras = nlohmann::json::parse(moving.read("cameras.json"));
+  cameras["Moving_cameras"] = true;
+  moving.write("cameras.json", cameras.dump());
+  const auto write_poses = [&](int frames) {
+    nlohmann::json poses;
+    for (int v = 0; v < 2; ++v)
+      for (int t = 0; t < frames; ++t)
+        poses["frames"][size_t(v)][size_t(t)] = {
+            {1, 0, 0, v}, {0, 1, 0, 0}, {0, 0, 1, 0.25 * t}, {0, 0, 0, 1}};
+    moving.write("poses.json", poses.dump());
+  };
+  const auto run_there = [&](const std::string& command) {
+    return run_shell("cd '" + moving.path() + "' && { " + command + "; }");
+  };
+  const std::string encode =
+      "$TOOL/mvinr-encode --cameras cameras.json --gop 2 --effort 1 --time-budget 1 --device cpu ";
+  write_poses(2);
+  ProgramResult result = run_there(encode + "-o x");
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_NE(result.errors.find("poses.json has 2 frames, none for frame 2"), std::string::npos)
+      << result.errors;
+  write_poses(3);
+  result = run_there(encode +
+                     "--views v1,v0 --start-frame 1 -o clip.mvinr -q && "
+                     "$TOOL/mvinr-info clip.mvinr");
+  ASSERT_EQ(result.exit_code, 0) << result.errors;
+  // One GOP of the frames 1 and 2; view 0 is v1, one metre to the right.
+  EXPECT_NE(result.output.find("camera moving"), std::string::npos) << result.output;
+  for (const char* line : {"view 0                  0      0.2500   -1.0000",
+                           "view 0                  1      0.5000   -1.0000",
+                           "view 1                  1      0.5000    0.0000"})
+    EXPECT_NE(result.output.find(line), std::string::npos) << line << " in\n" << result.output;
+}
+
 }  // namespace
 }  // namespace mvinr::testutil

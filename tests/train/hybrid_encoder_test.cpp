@@ -194,5 +194,66 @@ TEST(HybridEncoder, RefusesPicturesAndUnitsThatAreNoneOfABaseView) {
   expect_error(encoder->add_base_unit(1, Component::texture, {}), "view 1 is not a base view");
 }
 
+TEST(HybridEncoder, MovingCamerasNeedAPoseForEveryFrame) {
+  auto clip = testutil::make_clip({.views = 2, .frames = 2, .width = 32, .height = 32});
+  std::vector<Camera> cameras;
+  for (ViewInfo& view : clip.sequence.views) {
+    cameras.push_back(*view.camera);
+    view.moving = true;
+    view.camera->position = view.camera->rotation = {};
+  }
+  const auto encoder = make_encoder(clip, hybrid(2, {0}));
+  const auto add_pose = [&](int frame, int view) {
+    return encoder->add_pose(frame, view,
+                             {cameras[size_t(view)].position, cameras[size_t(view)].rotation});
+  };
+  const auto add_all = [&] {
+    add_sources(*encoder, clip);
+    add_bases(*encoder, clip, {0});
+    for (const auto& [frame, view] : {std::pair(0, 0), {0, 1}, {1, 0}})
+      ASSERT_TRUE(add_pose(frame, view));
+  };
+  add_all();
+  const auto missing = encoder->encode_gop(2);
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::invalid_argument);
+  EXPECT_NE(missing.error().message.find("the pose of view 1, frame 1 is missing"),
+            std::string::npos)
+      << missing.error().message;
+  add_all();
+  ASSERT_TRUE(add_pose(1, 1));
+  const auto gop = encoder->encode_gop(2);
+  ASSERT_TRUE(gop) << gop.error().message;
+  const auto read = read_cameras(gop->bytes);
+  ASSERT_TRUE(read) << read.error().message;
+  for (size_t t = 0; t < 2; ++t)
+    for (size_t v = 0; v < 2; ++v)
+      EXPECT_NEAR((*read)[t][v]->position[1], cameras[v].position[1], 1e-3);
+  // The warp is that of the cameras: its prediction alone is better than that.
+  EXPECT_GT(gop->stats.texture[1].psnr_y, 20);
+
+  EXPECT_FALSE(add_pose(2, 0)) << "a frame of the next GOP";
+  EXPECT_FALSE(encoder->add_pose(0, 2, {}));
+  clip.sequence.views[0].moving = false;
+  EXPECT_FALSE(make_encoder(clip, hybrid(2, {0}))->add_pose(0, 0, {})) << "it stands still";
+}
+
+TEST(HybridEncoder, ABaseViewMayBeLargerThanAllOthers) {
+  auto clip = testutil::make_clip({.views = 2, .frames = 1, .width = 32, .height = 32});
+  const auto large = testutil::make_clip({.views = 2, .frames = 1, .width = 96, .height = 96});
+  clip.sequence.views[0] = large.sequence.views[0];
+  for (size_t c = 0; c < 2; ++c) clip.pictures[c] = large.pictures[c];
+  const auto encoder = make_encoder(clip, hybrid(1, {0}));
+  add_sources(*encoder, clip);
+  add_bases(*encoder, clip, {0});
+  const auto gop = encoder->encode_gop(1);
+  ASSERT_TRUE(gop) << gop.error().message;
+  const auto header = read_gop_info(gop->bytes);
+  ASSERT_TRUE(header) << header.error().message;
+  EXPECT_EQ(header->sequence.views[0].width, 96);
+  EXPECT_EQ(header->sequence.views[1].width, 32);
+  EXPECT_GT(gop->stats.texture[0].psnr_y, 20);
+}
+
 }  // namespace
 }  // namespace mvinr::train_test

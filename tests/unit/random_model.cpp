@@ -7,6 +7,7 @@
 #include <random>
 
 #include "format/access_unit.h"
+#include "format/camera_unit.h"
 #include "format/model_units.h"
 #include "mvinr/stream.h"
 
@@ -138,6 +139,26 @@ SequenceInfo sequence_for(const ModelConfig& config) {
   return sequence;
 }
 
+SequenceInfo moving(SequenceInfo sequence) {
+  for (ViewInfo& view : sequence.views) {
+    if (!view.camera) continue;
+    view.moving = true;
+    view.camera->position = view.camera->rotation = {};
+  }
+  return sequence;
+}
+
+Poses poses_for(const SequenceInfo& sequence, int frames) {
+  Poses poses;
+  for (int t = 0; t < frames; ++t) {
+    std::vector<Pose>& frame = poses.emplace_back();
+    for (int v = 0; v < int(sequence.views.size()); ++v)
+      frame.push_back({{0.01f * float(t), -0.15f * float(v) + 0.03f * float(t * t), 0.02f},
+                       {179.5f + 0.4f * float(v) + 0.3f * float(t), -0.2f * float(t), 1}});
+  }
+  return poses;
+}
+
 std::vector<std::byte> access_unit_of(const CodedModel& model, const SequenceInfo& sequence) {
   auto units = encode_model(model);
   Header header;
@@ -162,6 +183,11 @@ std::vector<std::byte> access_unit_of(const CodedModel& model, const SequenceInf
       check(payload.has_value(), payload ? Error{} : payload.error());
       units->push_back({UnitType::base, index, *payload});
     }
+  if (has_moving_cameras(sequence)) {
+    const auto payload = write_poses(sequence, poses_for(sequence, header.frames));
+    check(payload.has_value(), payload ? Error{} : payload.error());
+    units->push_back({UnitType::cameras, 0, *payload});
+  }
   auto bytes = write_access_unit(header, *units);
   check(bytes.has_value(), bytes ? Error{} : bytes.error());
   return std::move(*bytes);

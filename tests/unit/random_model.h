@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "format/coded_model.h"
+#include "geometry/rig.h"
 #include "mvinr/stream.h"
 
 namespace mvinr::testutil {
@@ -24,8 +25,12 @@ std::vector<int> base_views_for(const ModelConfig& config);
 /// the canvas. With cameras side by side for hybrid models.
 SequenceInfo sequence_for(const ModelConfig& config);
 
-/// With BASE units of a few bytes if there are base views. Ends the process if the model cannot be
-/// written: a bug of the test.
+/// The same, with cameras that move, and where they are at each frame.
+SequenceInfo moving(SequenceInfo sequence);
+Poses poses_for(const SequenceInfo& sequence, int frames);
+
+/// With a CAMERAS unit of poses_for() if cameras move, and BASE units of a few bytes if there are
+/// base views. Ends the process if the model cannot be written: a bug of the test.
 std::vector<std::byte> access_unit_of(const CodedModel& model, const SequenceInfo& sequence);
 
 /// Small architectures that together use every feature of the format.

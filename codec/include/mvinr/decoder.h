@@ -49,8 +49,8 @@ class MVINR_API Decoder {
   /// units are decoded when first rendered.
   virtual Result<GopInfo> start_gop(Bytes access_unit) = 0;
 
-  /// Hybrid mode: the intact BASE units of the current GOP. Whoever has a decoder for them gives the
-  /// pictures to set_base(); without those, every render() is invalid_argument.
+  /// Hybrid mode: the intact BASE units of the current GOP. Whoever has a decoder for them gives
+  /// the pictures to set_base(); without those, every render() is invalid_argument.
   virtual std::vector<BaseUnit> base_units() const = 0;
 
   /// Copies a decoded picture of a base view, in the format and size of its view. Both components

@@ -81,6 +81,10 @@ class MVINR_API Encoder {
   /// Copies the picture into the open GOP. `id.frame` counts from the open GOP's start.
   virtual Status add(const PictureId& id, const Picture& picture) = 0;
 
+  /// Where a moving camera (ViewInfo::moving) is at a frame of the open GOP: needed for every frame
+  /// of each of them before encode_gop(), in any mode. It is rounded as read_cameras() says.
+  virtual Status add_pose(int frame, int view, const Pose& pose) = 0;
+
   /// Hybrid mode: a decoded picture of a base view, as every decoder of its BASE unit makes it, and
   /// the payload of a BASE unit (see BasePayload in mvinr/stream.h) of the open GOP. All pictures
   /// and units of all base views are needed before encode_gop().

@@ -10,7 +10,7 @@
 
 namespace mvinr {
 
-inline constexpr int kBitstreamVersion = 2;
+inline constexpr int kBitstreamVersion = 3;
 inline constexpr int kMaxViews = 64;
 inline constexpr int kMaxPictureSize = 8192;  // width and height
 inline constexpr int kMaxBaseViews = 8;
@@ -28,12 +28,22 @@ struct Camera {
   bool operator==(const Camera&) const = default;
 };
 
+/// Where a moving camera is at one instant: the last two fields of Camera.
+struct Pose {
+  std::array<float, 3> position{};  // metres
+  std::array<float, 3> rotation{};  // degrees: yaw, pitch, roll
+  bool operator==(const Pose&) const = default;
+};
+
 struct ViewInfo {
   int width = 0;  // 1..kMaxPictureSize, texture and depth alike
   int height = 0;
   SampleFormat texture = SampleFormat::none;  // yuv420_8 or yuv420_10
   SampleFormat depth = SampleFormat::none;    // none, gray_8, gray_10 or gray_16
   std::optional<Camera> camera;
+  /// The camera moves: its position and rotation are 0 here, and every access unit has a pose for
+  /// each of its frames (read_cameras, Encoder::add_pose). Without meaning if there is no camera.
+  bool moving = false;
   bool operator==(const ViewInfo&) const = default;
 };
 
@@ -69,6 +79,13 @@ MVINR_API Status validate(const SequenceInfo& sequence);
 /// access unit starts here. `unsupported`: it is of another version (the message names it).
 MVINR_API Result<GopInfo> read_gop_info(Bytes data);
 
+/// The cameras of all frames and views of an access unit, [frame][view]; none where a view has no
+/// camera. Poses of moving cameras are those that decoding works with, which the encoder has
+/// rounded to at most 1/32 of a pixel. Errors: those of read_gop_info; `corrupt` or `truncated` if
+/// the unit of the moving cameras is damaged or missing.
+using FrameCameras = std::vector<std::optional<Camera>>;
+MVINR_API Result<std::vector<FrameCameras>> read_cameras(Bytes access_unit);
+
 /// Size in bytes of the access unit that starts at data[0], from its first kAccessUnitPrefixBytes.
 MVINR_API Result<uint32_t> access_unit_bytes(Bytes data);
 
@@ -78,8 +95,9 @@ MVINR_API size_t find_access_unit(Bytes data, size_t from = 0);
 
 /// A unit of an access unit (docs/bitstream.md 4) by its place in the bytes.
 struct UnitInfo {
-  int type = 0;         // 1 network, 2 shared grids, 3 grids of one view; others are to be kept
-  int index = 0;        // of type 3: the view
+  int type = 0;         // 1 network, 2 shared grids, 3 grids of one view, 4 base, 5 cameras;
+                        // others are to be kept
+  int index = 0;        // of type 3: the view; of type 4: 2 x view + component
   size_t offset = 0;    // of the unit's own header
   size_t bytes = 0;     // with its header
   bool intact = false;  // all bytes are there and the CRC is right
@@ -154,10 +172,6 @@ MVINR_API Result<BasePayload> read_base_payload(Bytes payload);
 /// `invalid_argument`: no packet, an empty one, or something above the limits.
 MVINR_API Result<std::vector<std::byte>> write_base_payload(const std::string& caps,
                                                             std::span<const Bytes> packets);
-
-/// Views from whose pictures the others can best be warped, by where the cameras stand: at most
-/// `count`, in rising order. Empty if a view has no camera or no view has depth.
-MVINR_API std::vector<int> choose_base_views(const SequenceInfo& sequence, int count);
 
 /// A human-readable account of an access unit: every header field, and where the bytes went.
 MVINR_API Result<std::string> describe_access_unit(Bytes data);

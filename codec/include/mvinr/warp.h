@@ -11,7 +11,7 @@
 namespace mvinr {
 
 /// Renders one target view from base views whose cameras stand still. Use a Warper for each pose of
-/// moving cameras. Not to be called from two threads at once.
+/// moving cameras (ViewInfo::moving is not looked at). Not to be called from two threads at once.
 class MVINR_API Warper {
  public:
   /// Every base needs a camera, a texture and a depth format; the target a camera. Errors:
@@ -29,5 +29,24 @@ class MVINR_API Warper {
   /// The share in [0, 1] of target pixels onto which base `index` projects, given its depth.
   virtual Result<double> coverage(size_t index, const Picture& depth) = 0;
 };
+
+/// What the cameras see at one instant.
+struct Instant {
+  std::vector<ViewInfo> views;  // moving cameras where they are then
+  std::vector<Picture> depths;  // of each view, of its format and size; none: without samples
+};
+
+struct BaseChoice {
+  std::vector<int> views;  // in rising order
+  double coverage = 0;     // share in [0, 1] of the other views' pixels that they show
+};
+
+/// The base views of hybrid mode: greedily those whose pixels, projected by their depth, show most
+/// of what the other views see. A pixel counts where the other view's own depth (if it has any)
+/// agrees within two pixels of parallax. `count` of them (at most all but one, kMaxBaseViews); 0:
+/// as many as pay. Looks at the pictures at about 96 pixels of width. Errors: invalid_argument
+/// (fewer than two views, no depth, a view without a camera or with one that cannot be used,
+/// named).
+MVINR_API Result<BaseChoice> choose_base_views(std::span<const Instant> instants, int count = 0);
 
 }  // namespace mvinr
