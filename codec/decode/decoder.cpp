@@ -145,6 +145,7 @@ class RealDecoder final : public Decoder {
     maps_.resize(std::max<size_t>(maps_.size(), maps));
     warp_memory_.resize(maps_.size());
     lanes_.resize(pool_.workers());
+    if (gop_->plan().config.views == 0) return ok();  // base views only
     for (Maps& m : maps_)
       if (m.map[0].size() == 0 && !allocate(gop_->memory(), m)) {
         m = {};  // a half allocated one would count as complete the next time

@@ -73,8 +73,10 @@ Result<std::unique_ptr<Gop>> Gop::open(Bytes access_unit, const GopLimits& limit
   // The header alone first: nothing large is copied for a stream that is beyond the limits.
   MVINR_ASSIGN(const AccessUnit unit, parse_access_unit(access_unit));
   auto gop = std::make_unique<Gop>();
-  MVINR_ASSIGN(gop->plan_, make_plan(unit.header.model));
-  gop->memory_ = memory_need(gop->plan_);
+  if (unit.header.model.views > 0) {
+    MVINR_ASSIGN(gop->plan_, make_plan(unit.header.model));
+    gop->memory_ = memory_need(gop->plan_);
+  }
   MVINR_TRY(
       check_limits(gop->plan_, gop->memory_, limits, base_memory(unit.header, limits.workers)));
   const Bytes bytes = access_unit.first(std::min<size_t>(access_unit.size(), unit.bytes));
@@ -107,6 +109,7 @@ Status Gop::make_rig() {
     network_view_[static_cast<size_t>(network[k])] = static_cast<int>(k);
   if (bases.empty()) return ok();
   for (auto& pictures : base_) pictures.resize(bases.size() * static_cast<size_t>(info_.frames));
+  if (network.empty()) return ok();
   auto poses = poses_of(unit_, bytes_.size());
   if (!poses) {
     // The header is there: base views can be shown. render() does not ask for more bytes.
@@ -164,6 +167,7 @@ Result<std::vector<BaseInput>> Gop::base_inputs(int frame, int view) const {
 }
 
 Status Gop::decode_network_and_shared() {
+  if (unit_.header.model.views == 0) return ok();
   const UnitView* network = unit_.find(UnitType::network);
   if (network == nullptr) return damaged("the network");
   model_ = empty_model(unit_.header.model);

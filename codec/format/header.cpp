@@ -261,7 +261,10 @@ class Printer {
 /// What the ranges of single fields do not say.
 Status check_relations(const Header& h, ErrorCode code) {
   const auto error = [code](const std::string& what) { return Error{code, "header: " + what}; };
-  if (Status status = validate(h.model); !status) {
+  const std::vector<int> network = h.network_views();
+  if (network.empty()) {
+    if (!(h.model == no_network(h.frames))) return error("there is a model, but no view for it");
+  } else if (Status status = validate(h.model); !status) {
     if (status.error().code == ErrorCode::limit_exceeded) return status.error();
     return error(status.error().message);
   }
@@ -278,11 +281,12 @@ Status check_relations(const Header& h, ErrorCode code) {
       if (!h.sequence.views[v].camera)
         return error("view " + std::to_string(v) + " has no camera, which hybrid mode needs");
   }
+  if (network.empty()) return ok();
   if (h.model.prediction != !h.base_views.empty())
     return error("the model's prediction does not agree with the base views");
   bool depth = false;
   for (const ViewInfo& view : h.sequence.views) depth = depth || view.depth != SampleFormat::none;
-  for (const int v : h.network_views()) {
+  for (const int v : network) {
     const ViewInfo& view = h.sequence.views[static_cast<size_t>(v)];
     if (view.width > h.model.canvas_width || view.height > h.model.canvas_height)
       return error("view " + std::to_string(v) + " (" + std::to_string(view.width) + "x" +

@@ -116,9 +116,9 @@ Status visit(Archive& a, H& header) {
   if constexpr (Archive::kReads) {
     header.model.frames = static_cast<uint16_t>(header.frames);
     header.model.views = static_cast<uint8_t>(header.network_views().size());
-    header.model.prediction = !header.base_views.empty();
+    header.model.prediction = !header.base_views.empty() && header.model.views > 0;
   }
-  return visit_model(a, header.model);
+  return header.model.views > 0 ? visit_model(a, header.model) : ok();
 }
 
 }  // namespace mvinr

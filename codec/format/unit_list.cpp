@@ -57,7 +57,7 @@ Result<std::vector<UnitInfo>> list_units(Bytes data) {
 Result<std::vector<ViewState>> view_states(Bytes access_unit) {
   MVINR_ASSIGN(const AccessUnit unit, parse_access_unit(access_unit));
   const ModelConfig& model = unit.header.model;
-  if (unit.find(UnitType::network) == nullptr)
+  if (model.views > 0 && unit.find(UnitType::network) == nullptr)
     return Error{ErrorCode::corrupt, "the network is damaged or missing"};
   if (has_grids(model, false) && unit.find(UnitType::shared) == nullptr)
     return Error{ErrorCode::corrupt, "the unit of the shared grids is damaged or missing"};

@@ -217,6 +217,7 @@ int TensorSpec::step_count() const {
 
 std::vector<TensorSpec> tensor_specs(const ModelConfig& m) {
   std::vector<TensorSpec> specs;
+  if (m.views == 0) return specs;
   specs.push_back(weight("stem", m.stem_channels, m.grid_channels(0, false) * 9));
   specs.push_back(bias("stem", m.stem_channels));
   const int stages = static_cast<int>(m.stages.size());

@@ -82,6 +82,14 @@ struct ModelConfig {
   int prediction_planes() const { return prediction ? picture_outputs() + 4 : 0; }
 };
 
+/// Of a GOP whose views are all base views: there is no network.
+inline ModelConfig no_network(int frames) {
+  ModelConfig config;
+  config.frames = static_cast<uint16_t>(frames);
+  config.views = 0;
+  return config;
+}
+
 /// Refuses what a decoder must not be asked to run: `corrupt` (impossible) or `limit_exceeded`.
 Status validate(const ModelConfig& config);
 

@@ -155,6 +155,10 @@ class EncoderImpl final : public Encoder {
     options_.lambda = lambda;
     return ok();
   }
+  Status set_target_bytes(uint64_t bytes) override {
+    target_bytes_ = bytes;
+    return ok();
+  }
   Status set_time_budget(double seconds) override {
     MVINR_TRY(check_time_budget(seconds));
     options_.time_budget = seconds;
@@ -190,6 +194,13 @@ class EncoderImpl final : public Encoder {
   }
   /// The payload of the CAMERAS unit; empty if no camera moves.
   Result<std::vector<std::byte>> code_poses(int frames) const;
+  Result<ModelConfig> model_config(int frames) const {
+    if (views_.empty()) return no_network(frames);
+    return make_profile(options_.profile, sequence_, frames, views_);
+  }
+  Result<EncodedGop> encode_base_views(const Header& header, std::span<const UnitPayload> units,
+                                       int threads, std::stop_token stop);
+  double network_bits(const Header& header, std::span<const UnitPayload> others) const;
   void report(const Progress& p) const {
     if (options_.on_progress) options_.on_progress(p);
   }
@@ -203,8 +214,20 @@ class EncoderImpl final : public Encoder {
   Deadline deadline_;
   std::optional<Network> last_network_;        // live: of the GOP before
   std::map<std::pair<int, int>, Pose> poses_;  // by frame and view
+  uint64_t target_bytes_ = 0;
   uint64_t next_frame_ = 0;
 };
+
+// What the target leaves for the network's units beside the header and the `others`, but always
+// something; 0 without a target.
+double EncoderImpl::network_bits(const Header& header, std::span<const UnitPayload> others) const {
+  if (target_bytes_ == 0) return 0;
+  constexpr double kLeast = 0.02;  // of the target
+  double bytes = double(target_bytes_);
+  if (auto written = write_access_unit(header, others)) bytes -= double(written->size());
+  bytes -= double(kUnitHeaderBytes * (2 + views_.size()));
+  return 8 * std::max(bytes, kLeast * double(target_bytes_));
+}
 
 Result<std::vector<std::byte>> EncoderImpl::code_poses(int frames) const {
   if (!has_moving_cameras(sequence_)) return std::vector<std::byte>{};
@@ -222,6 +245,26 @@ Result<std::vector<std::byte>> EncoderImpl::code_poses(int frames) const {
   return write_poses(sequence_, poses);
 }
 
+// All views are base views: there is nothing to train.
+Result<EncodedGop> EncoderImpl::encode_base_views(const Header& header,
+                                                  std::span<const UnitPayload> units, int threads,
+                                                  std::stop_token stop) {
+  EncodedGop gop;
+  MVINR_ASSIGN(gop.bytes, write_access_unit(header, units));
+  gop.stats = {.first_frame = next_frame_,
+               .frames = header.frames,
+               .bytes = gop.bytes.size(),
+               .estimated_bits = 8.0 * double(gop.bytes.size()),
+               .lambda = options_.lambda,
+               .profile = options_.profile};
+  const auto start = std::chrono::steady_clock::now();
+  MVINR_TRY(verify(gop.bytes, pictures_, base_, threads, deadline_, stop, gop.stats));
+  gop.stats.verify_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  next_frame_ += uint64_t(header.frames);
+  return gop;
+}
+
 Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   if (frames < 1 || frames > options_.gop_frames)
     return out_of_range("frames of the GOP", frames, "1..gop_frames");
@@ -229,7 +272,7 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   MVINR_TRY(base_.complete(frames));
   const int threads =
       options_.threads > 0 ? options_.threads : int(std::thread::hardware_concurrency());
-  MVINR_ASSIGN(const ModelConfig config, make_profile(options_.profile, sequence_, frames, views_));
+  MVINR_ASSIGN(const ModelConfig config, model_config(frames));
   at::set_num_threads(training_threads(config, threads));
 
   MVINR_ASSIGN(std::vector<std::byte> cameras, code_poses(frames));
@@ -237,6 +280,14 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   if (!cameras.empty()) {
     MVINR_ASSIGN(poses, read_poses(sequence_, frames, cameras));
   }
+  const Header header{.sequence = sequence_,
+                      .first_frame = next_frame_,
+                      .frames = frames,
+                      .base_views = options_.base_views,
+                      .model = config};
+  std::vector<UnitPayload> others = base_.units();
+  if (!cameras.empty()) others.push_back({UnitType::cameras, 0, std::move(cameras)});
+  if (views_.empty()) return encode_base_views(header, others, threads, stop);
   MVINR_TRY(base_.predict(config, views_, std::move(poses), stop));
   Network network = first_network(config);
   const bool hybrid = config.prediction;
@@ -248,6 +299,7 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   const TrainOptions train_options{
       .loss = options_.loss,
       .lambda = options_.lambda * (hybrid ? kHybridLambda : 1),
+      .target_bits = network_bits(header, others),
       .depth_weight = options_.depth_weight * (hybrid ? kHybridDepthWeight : 1),
       .prune = options_.prune,
       .steps = kStepsOfEffort[options_.effort],
@@ -258,27 +310,20 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   const double after_training = deadline_.left() + (trained.seconds - budget);  // its last step
 
   EncodedGop gop;
-  CodedModel model = export_model(network);
-  refine_context_models(model);
-  adopt_contexts(network, model);
-  MVINR_ASSIGN(auto units, encode_model(model));
+  MVINR_ASSIGN(CodedUnits coded, code_units(network));
+  adopt_contexts(network, coded.model);
+  const uint64_t payload_bytes = coded.bytes();  // whose bits training estimates
+  std::vector<UnitPayload>& units = coded.units;
   for (UnitPayload& unit : units)
     if (unit.type == UnitType::view) unit.index = views_[size_t(unit.index)];
-  uint64_t payload_bytes = 0;  // whose bits training estimates
-  for (const UnitPayload& unit : units) payload_bytes += unit.payload.size();
-  for (UnitPayload& unit : base_.units()) units.push_back(std::move(unit));
-  if (!cameras.empty()) units.push_back({UnitType::cameras, 0, std::move(cameras)});
-  const Header header{.sequence = sequence_,
-                      .first_frame = next_frame_,
-                      .frames = frames,
-                      .base_views = options_.base_views,
-                      .model = config};
+  std::move(others.begin(), others.end(), std::back_inserter(units));
   MVINR_ASSIGN(gop.bytes, write_access_unit(header, units));
   gop.stats = {.first_frame = next_frame_,
                .frames = frames,
                .bytes = gop.bytes.size(),
                .estimated_bits =
-                   estimated_bits(network, model) + 8.0 * double(gop.bytes.size() - payload_bytes),
+                   estimated_bits(network, coded.model) + 8.0 * double(gop.bytes.size() - payload_bytes),
+               .lambda = trained.lambda / (hybrid ? kHybridLambda : 1),
                .train_seconds = trained.seconds,
                .steps = trained.steps,
                .profile = options_.profile};
@@ -309,8 +354,12 @@ Result<std::unique_ptr<Encoder>> Encoder::create(const SequenceInfo& sequence,
   MVINR_TRY(validate(sequence));
   Header header{
       .sequence = sequence, .frames = options.gop_frames, .base_views = options.base_views};
-  MVINR_ASSIGN(header.model,
-               make_profile(options.profile, sequence, options.gop_frames, header.network_views()));
+  if (header.network_views().empty()) {
+    header.model = no_network(options.gop_frames);
+  } else {
+    MVINR_ASSIGN(header.model, make_profile(options.profile, sequence, options.gop_frames,
+                                            header.network_views()));
+  }
   MVINR_TRY(validate(header));  // the base views
   const ModelConfig& config = header.model;
   MVINR_ASSIGN(const at::Device device, find_device(options.device));

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/try.h"
+#include "format/model_units.h"
 #include "train/quantize.h"
 
 namespace mvinr {
@@ -58,6 +60,19 @@ CodedModel export_model(const Network& net) {
     model.references.push_back(std::move(r));
   }
   return model;
+}
+
+uint64_t CodedUnits::bytes() const {
+  uint64_t bytes = 0;
+  for (const UnitPayload& unit : units) bytes += unit.payload.size();
+  return bytes;
+}
+
+Result<CodedUnits> code_units(const Network& net) {
+  CodedUnits coded{.model = export_model(net)};
+  refine_context_models(coded.model);
+  MVINR_ASSIGN(coded.units, encode_model(coded.model));
+  return coded;
 }
 
 void adopt_contexts(Network& net, const CodedModel& model) {

@@ -8,10 +8,13 @@
 #include <cmath>
 #include <ctime>
 
+#include "base/try.h"
+#include "train/export.h"
 #include "train/loss.h"
 #include "train/optimizer.h"
 #include "train/prune.h"
 #include "train/rate.h"
+#include "train/rate_target.h"
 #include "train/sampler.h"
 
 namespace mvinr {
@@ -24,8 +27,7 @@ double seconds_since(Clock::time_point start) {
 
 // Shares of the training (docs/training.md, "Phases").
 constexpr double kFloatShare = 0.04;  // no quantisation, no rate
-constexpr double kNoiseShare =
-    0.75;  // up to here: noise on grids, all else as the decoder has it, rate
+constexpr double kNoiseShare = 0.95;  // up to here: noise on grids, all else as the decoder has it
 constexpr double kPruneAt = 0.45;  // magnitude pruning, fine-tuned by the rest
 constexpr double kWarmUpShare = 0.03;
 constexpr double kRate = 1.2e-2;  // Adam's learning rate for weights, cosine to kLastRate
@@ -36,7 +38,7 @@ constexpr double kContextRate = 1.0;
 // Per step, times the learning rate. Before a LayerNorm the scale of weights is free: without decay
 // they grow in long trainings until the decoder's 16-bit planes clamp what they make.
 constexpr double kWeightDecay = 0.1, kScaleFreeDecay = 0.2;
-constexpr int kRateEvery = 16;  // NVRC section 3.4 (8 there): R every 16 steps, 16-fold
+constexpr int kRateEvery = 8;  // NVRC section 3.4: R every 8 steps, eightfold
 constexpr double kProgressPeriod = 0.25;
 
 /// Adds the time since the last call to one of TrainTimes.
@@ -101,6 +103,7 @@ Result<TrainResult> train(Network& net, const PictureStore& pictures, const Base
   Sampler sampler(pictures.size_groups(), net.config.frames,
                   int(std::max<int64_t>(1, options.batch_samples / canvas)), options.seed);
   const double samples = total_samples(net.config);
+  RateTarget target(options.lambda, options.target_bits);
   double bits = 0, psnr = 0, last_report = 0, progress = 0;
   bool pruned = options.prune <= 0;
   int step = 0;
@@ -131,8 +134,13 @@ Result<TrainResult> train(Network& net, const PictureStore& pictures, const Base
     watch.add_to(times.loss);
     if (precision.weights && step % kRateEvery == 0) {
       const RateEstimate rate = estimate_rate(net, precision.grids_hard);
-      loss = loss + rate.bits * (options.lambda * kRateEvery / samples);
       bits = rate.bits.item<double>();
+      if (target.wants_size(progress)) {
+        MVINR_ASSIGN(const CodedUnits coded, code_units(net));
+        target.calibrate(bits, 8.0 * double(coded.bytes()));
+      }
+      target.follow(bits, progress);
+      loss = loss + rate.bits * (target.lambda() * kRateEvery / samples);
     }
     watch.add_to(times.rate);
     loss.backward();
@@ -156,6 +164,7 @@ Result<TrainResult> train(Network& net, const PictureStore& pictures, const Base
   }
   torch::NoGradGuard guard;
   TrainResult result{.steps = step, .seconds = seconds_since(start), .times = times};
+  result.lambda = target.lambda();
   result.estimated_bits = estimate_rate(net, true).bits.item<double>();
   return result;
 }

@@ -14,6 +14,7 @@ namespace mvinr {
 struct TrainOptions {
   Loss loss = Loss::psnr;
   double lambda = 0.002;
+  double target_bits = 0;  // of the units that the network makes; > 0: lambda is where to begin
   double depth_weight = 1;
   double prune = 0;
   int steps = 1000;
@@ -33,6 +34,7 @@ struct TrainResult {
   double seconds = 0;
   TrainTimes times;
   double estimated_bits = 0;  // of all symbols, hard rounding
+  double lambda = 0;          // at the end
 };
 
 /// Error: cancelled.

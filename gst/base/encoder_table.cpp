@@ -11,7 +11,7 @@ namespace {
 constexpr char kBad[] = "gstreamer1.0-plugins-bad", kUgly[] = "gstreamer1.0-plugins-ugly";
 
 // How an encoder is told a constant quality: properties, separated by blanks, in which Q stands for
-// the quantiser. "name+=text" appends to a list of options with ':'.
+// the quantiser, and P, in those of the automatic choice, for a preset of x264 and x265. "name+=text" appends to a list of options with ':'.
 struct KnownEncoder {
   std::string_view element;
   const char* package;
@@ -24,14 +24,14 @@ struct KnownEncoder {
 // A GOP has one intra picture (key-int-max and scenecut), because each is coded by a new encoder.
 constexpr KnownEncoder kEncoders[] = {
     {"x265enc", kBad,
-     "speed-preset=slow tune=psnr log-level=none key-int-max=1024 "
+     "speed-preset=P tune=psnr log-level=none key-int-max=1024 "
      "option-string=info=0:scenecut=0:open-gop=0",
      "option-string+=crf=Q", 51,
      64},  // cuTree of x265 3.5 takes blocks of 16x16 by fours, and writes behind the last one
     {"nvh265enc", kBad, "preset=hq gop-size=-1", "rc-mode=constqp qp-const=Q", 51},
     {"vah265enc", kBad, "key-int-max=1024", "rate-control=cqp qpi=Q qpp=Q qpb=Q", 51},
     {"x264enc", kUgly,
-     "speed-preset=slow psy-tune=psnr bframes=3 b-pyramid=true key-int-max=1024 "
+     "speed-preset=P psy-tune=psnr bframes=3 b-pyramid=true key-int-max=1024 "
      "option-string=scenecut=0:open-gop=0",
      "pass=qual quantizer=Q", 50},
     {"nvh264enc", kBad, "preset=hq gop-size=-1", "rc-mode=constqp qp-const=Q", 51},
@@ -58,11 +58,18 @@ bool is_installed(std::string_view element) {
          nullptr;
 }
 
-// "crf=Q" with the number in place of Q.
-std::string with_number(std::string_view text, int number) {
+// The text with `value` in place of every `sign` that stands behind '='.
+std::string filled_in(std::string_view text, char sign, const std::string& value) {
   std::string done;
-  for (const char c : text) c == 'Q' ? done += std::to_string(number) : done += c;
+  for (const char c : text)
+    c == sign && done.ends_with('=') ? done += value : done += c;
   return done;
+}
+
+// By the microseconds per sample that x265 takes on one core, about (docs/training.md 6); x264 is
+// faster.
+std::string preset(double time) {
+  return time >= 1.2 ? "slower" : time >= 0.35 ? "slow" : time >= 0.2 ? "medium" : "veryfast";
 }
 
 Status set_quantiser(GstElement* element, const KnownEncoder& known, int quantiser) {
@@ -74,7 +81,7 @@ Status set_quantiser(GstElement* element, const KnownEncoder& known, int quantis
     const size_t equals = setting.find('=');
     const bool append = setting[equals - 1] == '+';
     const std::string name(setting.substr(0, append ? equals - 1 : equals));
-    std::string value = with_number(setting.substr(equals + 1), scaled);
+    std::string value = filled_in(setting.substr(equals), 'Q', std::to_string(scaled)).substr(1);
     if (!g_object_class_find_property(G_OBJECT_GET_CLASS(element), name.c_str()))
       return Error{ErrorCode::invalid_argument,
                    std::string(known.element) + " of this GStreamer has no property " + name +
@@ -132,10 +139,10 @@ std::vector<std::string> known_base_encoders() {
   return names;
 }
 
-Result<std::string> automatic_base_encoder() {
+Result<std::string> automatic_base_encoder(double time) {
   for (const KnownEncoder& known : kEncoders)
     if (is_installed(known.element))
-      return std::string(known.element) + " " + std::string(known.settings);
+      return std::string(known.element) + " " + filled_in(known.settings, 'P', preset(time));
   return Error{ErrorCode::unsupported, "no encoder for base views is installed; the preferred is " +
                                            name_and_package(kEncoders[0].element)};
 }

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
+#include <thread>
 
+#include "encoder_table.h"
 #include "glue.h"
 
 namespace mvinr::gst {
@@ -45,8 +48,6 @@ Result<std::vector<int>> find_base_views(const Settings& settings, const Sequenc
     if (!depth) return lacking("no view has depth: feed a pad depth_n of at least one view");
   } else {
     const std::string name = "base-views \"" + settings.base.views + "\"";
-    if (views->size() >= sequence.views.size())
-      return lacking(name + " leaves no view for the network");
     if (views->size() > size_t(kMaxBaseViews))
       return lacking(name + " are more than " + std::to_string(kMaxBaseViews));
     for (const int v : *views)
@@ -83,9 +84,27 @@ Result<std::unique_ptr<BaseViews>> BaseViews::create(const Settings& settings,
   return base;
 }
 
+// Microseconds per sample of the base views that leave most of the time budget to the training.
+double BaseViews::coding_time(std::span<const BaseSource> sources) const {
+  constexpr double kShare = 0.15;
+  const EncoderOptions& encoder = settings_.encoder;
+  if (encoder.time_budget <= 0) return std::numeric_limits<double>::infinity();
+  double samples = 0;
+  for (const BaseSource& source : sources)
+    samples += double(source.format.width) * source.format.height * encoder.gop_frames;
+  const double cores = std::max(1u, std::thread::hardware_concurrency());
+  return kShare * 1e6 * encoder.time_budget * cores / samples;
+}
+
 Status BaseViews::make_coder(std::vector<BaseSource> sources, BaseQuantisers quantisers) {
+  std::string fragment = settings_.base.encoder;
+  if (fragment.empty()) {
+    Result<std::string> automatic = automatic_base_encoder(coding_time(sources));
+    if (!automatic) return automatic.error();
+    fragment = std::move(*automatic);
+  }
   Result<std::unique_ptr<BaseCoder>> coder =
-      BaseCoder::create(fragment_, quantisers.texture, quantisers.depth, std::move(sources));
+      BaseCoder::create(fragment, quantisers.texture, quantisers.depth, std::move(sources));
   if (!coder) return coder.error();
   coder_ = std::move(*coder);
   quantisers_ = quantisers;
@@ -103,10 +122,10 @@ void BaseViews::keep(const PictureId& id, const Picture& picture) {
 
 void BaseViews::forget() {
   for (auto& pictures : pictures_) pictures.clear();
+  coded_.clear();
 }
 
-Result<BaseStats> BaseViews::code(int frames, BaseQuantisers quantisers, Encoder& encoder,
-                                  std::stop_token stop) {
+Result<BaseStats> BaseViews::code(int frames, BaseQuantisers quantisers, std::stop_token stop) {
   const auto start = std::chrono::steady_clock::now();
   if (!(quantisers == quantisers_))
     if (Status made = make_coder(coder_->sources(), quantisers); !made) return made.error();
@@ -121,24 +140,29 @@ Result<BaseStats> BaseViews::code(int frames, BaseQuantisers quantisers, Encoder
     return pictures[size_t(id.frame)].picture;
   };
   Result<std::vector<CodedSource>> coded = coder_->encode(frames, picture_of, stop);
-  forget();
   if (!coded) return coded.error();
+  coded_ = std::move(*coded);
   BaseStats stats{.views = views_};
-  for (CodedSource& source : *coded) {
+  for (const CodedSource& source : coded_) stats.bytes += source.coded.payload.size();
+  stats.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return stats;
+}
+
+Status BaseViews::give(int frames, Encoder& encoder) {
+  for (CodedSource& source : coded_) {
     for (int f = 0; f < frames; ++f)
       if (Status added = encoder.add_base({f, source.view, source.component},
                                           source.coded.decoded[size_t(f)].picture);
           !added)
-        return added.error();
+        return added;
     source.coded.decoded.clear();
-    stats.bytes += source.coded.payload.size();
     if (Status added =
             encoder.add_base_unit(source.view, source.component, std::move(source.coded.payload));
         !added)
-      return added.error();
+      return added;
   }
-  stats.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return stats;
+  forget();
+  return ok();
 }
 
 }  // namespace mvinr::gst

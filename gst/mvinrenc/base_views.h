@@ -41,20 +41,24 @@ class BaseViews {
   void keep(const PictureId& id, const Picture& picture);
   void forget();
 
-  /// Codes the frames 0..frames-1 and gives units and decoded pictures to the encoder; the kept
-  /// pictures are gone. Errors as BaseCoder::encode, which names view and component.
-  Result<BaseStats> code(int frames, BaseQuantisers quantisers, Encoder& encoder,
-                         std::stop_token stop);
+  /// Codes the frames 0..frames-1, in place of what was coded of them before. Errors as
+  /// BaseCoder::encode, which names view and component.
+  Result<BaseStats> code(int frames, BaseQuantisers quantisers, std::stop_token stop);
+  /// Gives what was coded last, units and decoded pictures, to the encoder. The pictures that were
+  /// kept are gone.
+  Status give(int frames, Encoder& encoder);
 
  private:
   BaseViews(const Settings& settings, std::vector<int> views)
-      : fragment_(settings.base.encoder), views_(std::move(views)) {}
+      : settings_(settings), views_(std::move(views)) {}
+  double coding_time(std::span<const BaseSource> sources) const;
   Status make_coder(std::vector<BaseSource> sources, BaseQuantisers quantisers);
 
-  std::string fragment_;
+  Settings settings_;
   std::vector<int> views_;
   BaseQuantisers quantisers_;
   std::unique_ptr<BaseCoder> coder_;                 // with these quantisers
+  std::vector<CodedSource> coded_;
   std::vector<std::vector<OwnedPicture>> pictures_;  // of each of the coder's sources, by frame
 };
 

@@ -2,6 +2,7 @@
 #include <gst/video/video-event.h>
 
 #include <algorithm>
+#include <cmath>
 #include <chrono>
 #include <utility>
 
@@ -182,10 +183,39 @@ void GopStream::end_sequence() {
   discont_ = true;
 }
 
+// With a bit rate (aim > 0, bits of the GOP), lambda and the quantisers of the base views that go
+// with it are changed until the base views take a reasonable share of the bits: the best one in the
+// first GOP (docs/training.md 6); the others begin at the lambda of the GOP before.
+Result<BaseStats> GopStream::code_base(const Settings& now, double& lambda, double aim,
+                                       std::stop_token stop) {
+  constexpr double kShare = 0.6, kFirstTolerance = 1.2, kTolerance = 1.5;  // factors
+  constexpr double kExponent = 2;     // crf follows 3 log2(lambda), bits halve every 6
+  constexpr double kMaxTime = 0.15;   // of the time budget, before the next trial
+  constexpr int kMaxTrials = 4;
+  const double tolerance = std::log(gop_index_ == 0 ? kFirstTolerance : kTolerance);
+  BaseStats total;
+  for (int trial = 1;; ++trial) {
+    const BaseQuantisers quantisers = base_quantisers(now, lambda);
+    Result<BaseStats> coded = base_->code(frames_, quantisers, stop);
+    if (!coded) return coded.error();
+    total.views = coded->views;
+    total.bytes = coded->bytes;
+    total.seconds += coded->seconds;
+    const double error = aim > 0 ? std::log(8.0 * double(total.bytes) / (kShare * aim)) : 0;
+    if (std::abs(error) <= tolerance || trial == kMaxTrials ||
+        (now.encoder.time_budget > 0 && total.seconds > kMaxTime * now.encoder.time_budget))
+      return total;
+    const double better = std::clamp(lambda * std::exp(kExponent * error), kMinLambda, kMaxLambda);
+    if (base_quantisers(now, better) == quantisers) return total;
+    lambda = better;
+  }
+}
+
 // Base views first, which count against the time budget; the rest of it, but at least a second, is
 // for the training.
-Result<EncodedGop> GopStream::encode_gop(const Settings& now, double lambda, BaseStats& base,
+Result<EncodedGop> GopStream::encode_gop(const Settings& now, double aim, BaseStats& base,
                                          std::stop_token stop) {
+  double lambda = rate_.lambda();
   if (!encoder_) {
     if (Status created = create_encoder(now); !created) return created.error();
     if (Status handed = hand_over(); !handed) return handed.error();
@@ -200,13 +230,15 @@ Result<EncodedGop> GopStream::encode_gop(const Settings& now, double lambda, Bas
   double budget = now.encoder.time_budget;
   if (base_) {
     post_progress({.phase = "base"});
-    Result<BaseStats> coded = base_->code(frames_, base_quantisers(now, lambda), *encoder_, stop);
+    Result<BaseStats> coded = code_base(now, lambda, aim, stop);
     if (!coded) return coded.error();
     base = std::move(*coded);
+    if (Status given = base_->give(frames_, *encoder_); !given) return given.error();
     post_progress({.bits = 8.0 * double(base.bytes), .seconds = base.seconds, .phase = "base"});
     budget = std::max(budget - base.seconds, std::min(budget, 1.0));
   }
   if (Status set = encoder_->set_lambda(lambda); !set) return set.error();
+  if (Status set = encoder_->set_target_bytes(uint64_t(aim / 8)); !set) return set.error();
   if (Status set = encoder_->set_time_budget(budget); !set) return set.error();
   encoder_->set_deadline(live_.deadline(int64_t(gop_time_)));
   return encoder_->encode_gop(frames_, stop);
@@ -218,11 +250,12 @@ GstFlowReturn GopStream::close_gop(std::stop_token stop) {
   const Settings now = current_settings();
   configure_latency(now);
   if (now.bitrate == 0) rate_ = RateControl(now.encoder.lambda);
-  const double lambda = rate_.lambda();
+  const auto& [fps_n, fps_d] = sequence_.frame_rate;
+  const double share = 1000.0 * now.bitrate * frames_ * fps_d / fps_n;  // bits
   GST_DEBUG_OBJECT(element_, "GOP %" G_GUINT64_FORMAT ": %d frames, lambda %g", gop_index_, frames_,
-                   lambda);
+                   rate_.lambda());
   BaseStats base;
-  Result<EncodedGop> gop = encode_gop(now, lambda, base, stop);
+  Result<EncodedGop> gop = encode_gop(now, now.bitrate > 0 ? rate_.aim(share) : 0, base, stop);
   if (!gop) {
     if (gop.error().code != ErrorCode::cancelled && !stop.stop_requested())
       return fail(gop.error());
@@ -231,18 +264,15 @@ GstFlowReturn GopStream::close_gop(std::stop_token stop) {
     return GST_AGGREGATOR_FLOW_NEED_DATA;
   }
   const GopStats& stats = gop->stats;
-  if (now.bitrate > 0) {
-    const auto& [fps_n, fps_d] = sequence_.frame_rate;
-    rate_.update(1000.0 * now.bitrate * frames_ * fps_d / fps_n, 8.0 * double(stats.bytes));
-  }
+  if (now.bitrate > 0) rate_.update(share, 8.0 * double(stats.bytes), stats.lambda);
   const std::chrono::duration<double> all = std::chrono::steady_clock::now() - start;
   live_.gop_done(all.count() - stats.train_seconds);
   const std::optional<int64_t> running = live_.now();
   {
     const ObjectLock lock(element_);
-    shared_.stats.add(stats, base, lambda, late_);
+    shared_.stats.add(stats, base, stats.lambda, late_);
   }
-  GstStructure* structure = gop_structure(gop_index_, gop_time_, lambda, stats, base);
+  GstStructure* structure = gop_structure(gop_index_, gop_time_, stats.lambda, stats, base);
   gst_structure_set(structure, "dropped-frames", G_TYPE_INT, late_, "latency", G_TYPE_UINT64,
                     running ? guint64(*running) - gop_time_ : guint64(GST_CLOCK_TIME_NONE),
                     nullptr);

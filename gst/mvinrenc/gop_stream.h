@@ -119,7 +119,9 @@ class GopStream {
   void configure_latency(const Settings& now);
   void end_sequence();
   GstFlowReturn close_gop(std::stop_token stop);
-  Result<EncodedGop> encode_gop(const Settings& now, double lambda, BaseStats& base,
+  Result<BaseStats> code_base(const Settings& now, double& lambda, double aim,
+                              std::stop_token stop);
+  Result<EncodedGop> encode_gop(const Settings& now, double aim, BaseStats& base,
                                 std::stop_token stop);
   void post_progress(const Progress& progress);
   GstFlowReturn push(EncodedGop gop);

@@ -1,25 +1,24 @@
-// Turns a bit rate into a lambda per GOP.
+// Shares a bit rate out to GOPs.
 #pragma once
 
 namespace mvinr::gst {
 
-/// The rate of a GOP follows R = a * lambda^b with b < 0. After each GOP the measured size gives a,
-/// two GOPs of different lambda give b, and the lambda of the next GOP is the one that should hit
-/// the target, less a part of what was spent too much before. The first GOP is a guess.
+/// Every GOP is led to its size while it is coded (Encoder::set_target_bytes); what it misses is
+/// paid back by the GOPs that follow. Also knows where lambda should begin.
 class RateControl {
  public:
-  explicit RateControl(double first_lambda);
+  explicit RateControl(double first_lambda) : lambda_(first_lambda) {}
 
+  /// Where lambda should begin: that of the GOP before.
   double lambda() const { return lambda_; }
-
-  /// The GOP that was coded with lambda() should have had `target` bits and has `measured`.
-  void update(double target, double measured);
+  /// Bits for the next GOP, whose share of the bit rate is `share`.
+  double aim(double share) const;
+  /// The GOP whose share was `share` took `measured` bits and ended with `lambda`.
+  void update(double share, double measured, double lambda);
 
  private:
   double lambda_;
-  double exponent_;                         // b
-  double debt_ = 0;                         // bits spent too much so far
-  double last_lambda_ = 0, last_rate_ = 0;  // of the GOP before, rate relative to its target
+  double debt_ = 0;  // bits spent too much so far
 };
 
 }  // namespace mvinr::gst

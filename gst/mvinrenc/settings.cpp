@@ -9,7 +9,6 @@
 namespace mvinr::gst {
 namespace {
 
-constexpr double kMinLambda = 1e-6, kMaxLambda = 10;
 constexpr double kMaxTimeBudget = 1e6;  // seconds
 
 GType mode_type() {

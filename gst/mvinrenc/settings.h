@@ -17,6 +17,8 @@ struct BaseSettings {
 };
 
 /// What the properties hold. Read and written under the element's object lock.
+inline constexpr double kMinLambda = 1e-6, kMaxLambda = 10;
+
 struct Settings {
   EncoderOptions encoder;  // on_progress is not a setting
   guint bitrate = 0;       // kbit/s, 0: lambda decides

@@ -152,6 +152,10 @@ class FakeEncoder final : public Encoder {
     lambda_ = lambda;
     return ok();
   }
+  Status set_target_bytes(uint64_t bytes) override {
+    target_bytes_ = bytes;
+    return ok();
+  }
   Status set_time_budget(double seconds) override {
     time_budget_ = seconds;
     return ok();
@@ -171,6 +175,7 @@ class FakeEncoder final : public Encoder {
   std::vector<fake::BaseUnit> units_;
   std::map<std::pair<int, int>, Pose> poses_;
   double lambda_ = 0, time_budget_ = 0;
+  uint64_t target_bytes_ = 0;
   Clock::time_point deadline_ = Clock::time_point::max();
   uint64_t first_frame_ = 0;
 };

@@ -53,6 +53,7 @@ struct GopStats {
   int frames = 0;
   uint64_t bytes = 0;
   double estimated_bits = 0;  // what training believed, all units
+  double lambda = 0;          // at the end of the training
   double train_seconds = 0, verify_seconds = 0;
   int verified_frames = 0;  // whose pictures were measured: all but with a deadline
   int steps = 0;
@@ -101,6 +102,11 @@ class MVINR_API Encoder {
   /// lambda and time budget may change between GOPs.
   virtual Status set_lambda(double lambda) = 0;
   virtual Status set_time_budget(double seconds) = 0;
+
+  /// Bytes that the next access units shall have, all units together; 0: as lambda says. The
+  /// training then leads lambda, from set_lambda()'s on, so that the network fills what the BASE
+  /// units leave.
+  virtual Status set_target_bytes(uint64_t bytes) = 0;
 
   /// Live: when encode_gop() should return from now on (max(): whenever it likes). Training is as
   /// long as fits, after export and verification, in place of `effort` and within `time_budget`;

@@ -13,7 +13,7 @@ namespace mvinr {
 inline constexpr int kBitstreamVersion = 3;
 inline constexpr int kMaxViews = 64;
 inline constexpr int kMaxPictureSize = 8192;  // width and height
-inline constexpr int kMaxBaseViews = 8;
+inline constexpr int kMaxBaseViews = 16;
 inline constexpr int kMaxGopFrames = 256;
 inline constexpr uint32_t kMaxAccessUnitBytes = 256u << 20;
 inline constexpr size_t kAccessUnitPrefixBytes = 16;  // enough for find_access_unit to give a size
@@ -67,7 +67,7 @@ struct GopInfo {
   int frames = 0;            // 1..kMaxGopFrames
   uint32_t bytes = 0;        // of the whole access unit
   // Hybrid mode: the views whose pictures another codec has coded, in rising order, at most
-  // kMaxBaseViews and fewer than there are views. Empty: implicit mode.
+  // kMaxBaseViews; if these are all views, there is no network. Empty: implicit mode.
   std::vector<int> base_views;
 };
 
