@@ -15,7 +15,7 @@ namespace {
 constexpr int kLowWidth = 96;  // of the pictures that are looked at
 // Another base view pays if it shows at least that much, in pictures, that no base view shows yet
 // (docs/training.md, "Hybrid mode").
-constexpr double kLeastGain = 0.35;
+constexpr double kLeastGain = 0.55;
 // Depths that differ by more parallax, in pixels of the view, are not the same surface.
 constexpr double kTolerance = 2;
 

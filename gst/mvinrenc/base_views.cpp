@@ -12,8 +12,9 @@
 namespace mvinr::gst {
 namespace {
 
-// Below that, mode=auto takes implicit mode (docs/training.md, "Hybrid mode").
-constexpr double kLeastCoverage = 0.25;
+// Of all pictures, base views and what can be predicted from them. Below that, mode=auto takes
+// implicit mode (docs/training.md, "Hybrid mode").
+constexpr double kLeastShown = 0.5;
 
 Error lacking(const std::string& what) {
   return {ErrorCode::invalid_argument, "hybrid mode: " + what};
@@ -62,13 +63,12 @@ Result<std::vector<int>> choose_base_views(const Settings& settings,
                                            std::span<const Instant> instants) {
   Result<BaseChoice> choice = mvinr::choose_base_views(instants);
   if (!choice) return lacking(choice.error().message);
-  const std::string share = std::to_string(std::lround(100 * choice->coverage)) + " %";
-  GST_INFO("the base views would show %s of the other views", share.c_str());
-  if (choice->views.empty() ||
-      (settings.encoder.mode == Mode::automatic && choice->coverage < kLeastCoverage))
-    return lacking("the best base views show only " + share +
-                   " of what the other views see: cameras that do not overlap or do not fit the "
-                   "depth");
+  const double views = double(instants[0].views.size()), bases = double(choice->views.size());
+  const double shown = (bases + choice->coverage * (views - bases)) / views;
+  GST_INFO("%g base views show %.0f %% of the other views", bases, 100 * choice->coverage);
+  if (choice->views.empty() || (settings.encoder.mode == Mode::automatic && shown < kLeastShown))
+    return lacking("base views could show only " + std::to_string(std::lround(100 * shown)) +
+                   " % of all pictures: cameras that do not overlap or do not fit the depth");
   return std::move(choice->views);
 }
 

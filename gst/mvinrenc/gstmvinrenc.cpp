@@ -20,9 +20,9 @@
  *
  * Hybrid mode: the GStreamer elements of `base-encoder` code the base views, and the network only
  * adds what depth and cameras cannot predict from them. `mode=auto` takes it where all views have
- * cameras, a view has depth, and a base encoder and its decoder are installed; the debug log (INFO)
- * tells why it does not. Base views are coded when their GOP is complete, before the training, and
- * within `time-budget`.
+ * cameras, a view has depth, the views overlap, and a base encoder and its decoder are installed;
+ * the debug log (INFO) tells why it does not. Base views are coded when their GOP is complete,
+ * before the training, and within `time-budget`.
  *
  * Messages on the bus: `mvinrenc-progress` a few times a second while a GOP trains, `mvinrenc-gop`
  * with the measured quality and size of each GOP.

@@ -100,13 +100,14 @@ void install_properties(GObjectClass* klass) {
                                             e.profile.c_str(), ready));
   install(kPropLoss, g_param_spec_enum("loss", "Loss", "The distortion that training minimises",
                                        loss_type(), int(e.loss), ready));
-  install(kPropCameras,
-          g_param_spec_string("cameras", "Cameras",
-                              "Path of a MIV-style cameras.json whose n-th entry is the camera of "
-                              "view n (none = no cameras in the stream). The property camera of a "
-                              "pad comes first. Entries of another resolution are scaled, another "
-                              "aspect ratio is an error",
-                              nullptr, ready));
+  install(kPropCameras, g_param_spec_string(
+                            "cameras", "Cameras",
+                            "Path of a MIV-style cameras.json whose n-th entry is the camera of "
+                            "view n (none = no cameras in the stream). The property camera of a "
+                            "pad comes first. Entries of another resolution are scaled, another "
+                            "aspect ratio is an error. \"Moving_cameras\": true: poses.json beside "
+                            "it has their place at each frame, by stream time",
+                            nullptr, ready));
   install(kPropDepthWeight,
           g_param_spec_double("depth-weight", "Depth weight",
                               "Weight of the distortion of depth against that of texture (0 = "
@@ -160,7 +161,8 @@ void install_properties(GObjectClass* klass) {
                            -1, kMaxQuantiser, d.base.quantiser, playing));
   install(kPropBaseViews,
           g_param_spec_string("base-views", "Base views",
-                              "Hybrid mode: the views that base-encoder codes: auto, or their "
+                              "Hybrid mode: the views that base-encoder codes: auto (those whose "
+                              "depth in the first GOP shows most of the other views), or their "
                               "numbers with commas, such as 0,3",
                               d.base.views.c_str(), ready));
   install(kPropStats,

@@ -117,28 +117,43 @@ TEST_F(EncHybrid, APadCannotHaveAMovingCameraOfItsOwn) {
   EXPECT_TRUE(has(enc.errors(), "move") && has(enc.errors(), "property cameras")) << enc.errors();
 }
 
-TEST_F(EncHybrid, AutoIsImplicitWhereTheViewsDoNotOverlap) {
-  for (const char* mode : {"auto", "hybrid"}) {
+/// Views that look into all directions and see nothing of each other.
+void feed_all_round(EncoderUnderTest& enc, int views) {
+  for (int v = 0; v < views; ++v) {
+    const std::string number = std::to_string(v);
+    std::string camera = camera_json(0);
+    // 32 pixels at a focal length of 1000 are two degrees wide.
+    camera.replace(camera.find("[40,40]"), 7, "[1000,1000]");
+    camera.replace(camera.find("[0,0,0]"), 7, "[" + std::to_string(10 * v) + ",0,0]");
+    GstPad* pad = gst_pad_get_peer(enc.pad("texture_" + number, kTexture)->srcpad);
+    g_object_set(pad, "camera", camera.c_str(), nullptr);
+    gst_object_unref(pad);
+    enc.pad("depth_" + number, kDepth);
+  }
+  for (int v = 0; v < views; ++v)
+    for (const char* component : {"texture_", "depth_"}) {
+      enc.frames(component + std::to_string(v), 2);
+      enc.eos(component + std::to_string(v));
+    }
+}
+
+TEST_F(EncHybrid, AutoIsImplicitWhereManyViewsDoNotOverlap) {
+  struct Case {
+    const char* mode;
+    int views;
+    size_t bases;
+  };
+  for (const Case& c : {Case{"auto", 3, 2}, Case{"auto", 18, 0}, Case{"hybrid", 18, 8}}) {
     fake::reset();
     EncoderUnderTest enc;
-    set_mode(enc, mode);
-    for (const char* view : {"0", "1"}) {
-      GstPad* pad = gst_pad_get_peer(enc.pad(std::string("texture_") + view, kTexture)->srcpad);
-      std::string camera = camera_json(0);
-      if (*view == '1') camera.replace(camera.find("[0,0,0]"), 7, "[180,0,0]");
-      g_object_set(pad, "camera", camera.c_str(), nullptr);
-      gst_object_unref(pad);
-      enc.pad(std::string("depth_") + view, kDepth);
-    }
-    for (const char* pad : {"texture_0", "depth_0", "texture_1", "depth_1"}) {
-      enc.frames(pad, 3);
-      enc.eos(pad);
-    }
-    ASSERT_TRUE(enc.run());
+    set_mode(enc, c.mode);
+    feed_all_round(enc, c.views);
+    ASSERT_TRUE(enc.run(60));
     EXPECT_EQ(enc.errors() + enc.warnings(), "");
     const fake::Log log = fake::log();
-    EXPECT_EQ(log.options.at(0).mode, std::string(mode) == "auto" ? Mode::implicit : Mode::hybrid);
-    EXPECT_EQ(log.gops.at(0).samples.size(), 12u) << "what waited for the choice";
+    EXPECT_EQ(log.options.at(0).base_views.size(), c.bases) << c.mode << " " << c.views;
+    EXPECT_EQ(log.options[0].mode, c.bases > 0 ? Mode::hybrid : Mode::implicit);
+    EXPECT_EQ(log.gops.at(0).samples.size(), size_t(c.views) * 4) << "what waited for the choice";
     for (const int sample : log.gops[0].samples) EXPECT_GE(sample, 0);
   }
 }

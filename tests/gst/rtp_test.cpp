@@ -334,10 +334,10 @@ TEST_F(Rtp, CapsTellAReceiverWhatComes) {
 TEST_F(Rtp, ANewerVersionIsRefusedByName) {
   GstHarness* h = gst_harness_new("rtpmvinrdepay");
   Bus bus(h->element);
-  gst_harness_set_src_caps_str(h, (caps_ + ",sprop-version=(string)3").c_str());
+  gst_harness_set_src_caps_str(h, (caps_ + ",sprop-version=(string)4").c_str());
   std::string text;
   EXPECT_GE(bus.take(GST_MESSAGE_ERROR, &text), 1);
-  EXPECT_NE(text.find("version 3"), std::string::npos) << text;
+  EXPECT_NE(text.find("version 4"), std::string::npos) << text;
   gst_harness_teardown(h);
 }
 
