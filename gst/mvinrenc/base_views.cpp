@@ -59,8 +59,33 @@ Result<std::vector<int>> find_base_views(const Settings& settings, const Sequenc
   return views;
 }
 
+// Views that cannot be predicted well enough become base views, the worst first: a 2D codec spends
+// fewer bits on their pictures than the network on what the prediction lacks.
+Status add_unpredicted(const Settings& settings, std::span<const Instant> instants, double lambda,
+                       std::vector<int>& views) {
+  // Y-PSNR of a base view at crf 29, and dB per crf: of the clips of docs/evaluation.md.
+  constexpr double kPsnr = 35.5, kCrf = 29, kSlope = 0.57;
+  constexpr double kWorse = 7;  // dB; docs/training.md 6
+  const int quantiser = base_quantisers(settings, lambda).texture;
+  const double psnr = kPsnr - kSlope * ((quantiser < 0 ? kCrf : quantiser) - kCrf) - kWorse;
+  const size_t most = std::min(instants[0].views.size(), size_t(kMaxBaseViews));
+  while (views.size() < most) {
+    Result<std::vector<double>> errors = prediction_errors(instants, views);
+    if (!errors) return errors.error();
+    for (size_t v = 0; v < errors->size(); ++v)
+      if (instants[0].views[v].depth == SampleFormat::none) (*errors)[v] = 0;
+    const auto worst = std::max_element(errors->begin(), errors->end());
+    const double worst_psnr = -10 * std::log10(std::max(*worst, 1e-9));
+    const int view = int(worst - errors->begin());
+    GST_INFO("the worst predicted view is %d, %.1f dB; %.1f dB are wanted", view, worst_psnr, psnr);
+    if (worst_psnr >= psnr) break;
+    views.insert(std::upper_bound(views.begin(), views.end(), view), view);
+  }
+  return ok();
+}
+
 Result<std::vector<int>> choose_base_views(const Settings& settings,
-                                           std::span<const Instant> instants) {
+                                           std::span<const Instant> instants, double lambda) {
   Result<BaseChoice> choice = mvinr::choose_base_views(instants);
   if (!choice) return lacking(choice.error().message);
   const double views = double(instants[0].views.size()), bases = double(choice->views.size());
@@ -69,6 +94,8 @@ Result<std::vector<int>> choose_base_views(const Settings& settings,
   if (choice->views.empty() || (settings.encoder.mode == Mode::automatic && shown < kLeastShown))
     return lacking("base views could show only " + std::to_string(std::lround(100 * shown)) +
                    " % of all pictures: cameras that do not overlap or do not fit the depth");
+  if (Status added = add_unpredicted(settings, instants, lambda, choice->views); !added)
+    return added.error();
   return std::move(choice->views);
 }
 
@@ -78,22 +105,24 @@ Result<std::unique_ptr<BaseViews>> BaseViews::create(const Settings& settings,
                                                      BaseQuantisers quantisers) {
   Result<std::vector<BaseSource>> sources = base_sources(sequence, views);
   if (!sources) return sources.error();
-  std::unique_ptr<BaseViews> base(new BaseViews(settings, std::move(views)));
+  const bool all_views = views.size() == sequence.views.size();
+  std::unique_ptr<BaseViews> base(new BaseViews(settings, std::move(views), all_views));
   base->pictures_.resize(sources->size());
   if (Status made = base->make_coder(std::move(*sources), quantisers); !made) return made.error();
   return base;
 }
 
-// Microseconds per sample of the base views that leave most of the time budget to the training.
+// Microseconds per sample of the base views that leave most of the time budget to the training, if
+// there is any.
 double BaseViews::coding_time(std::span<const BaseSource> sources) const {
-  constexpr double kShare = 0.15;
+  const double share = all_views_ ? 0.6 : 0.15;
   const EncoderOptions& encoder = settings_.encoder;
   if (encoder.time_budget <= 0) return std::numeric_limits<double>::infinity();
   double samples = 0;
   for (const BaseSource& source : sources)
     samples += double(source.format.width) * source.format.height * encoder.gop_frames;
   const double cores = std::max(1u, std::thread::hardware_concurrency());
-  return kShare * 1e6 * encoder.time_budget * cores / samples;
+  return share * 1e6 * encoder.time_budget * cores / samples;
 }
 
 Status BaseViews::make_coder(std::vector<BaseSource> sources, BaseQuantisers quantisers) {

@@ -24,7 +24,7 @@ Result<std::vector<int>> find_base_views(const Settings& settings, const Sequenc
 /// Chooses base views by some frames of the first GOP. `invalid_argument` if the cameras cannot be
 /// used, or with mode=auto if too little of the other views could be predicted.
 Result<std::vector<int>> choose_base_views(const Settings& settings,
-                                           std::span<const Instant> instants);
+                                           std::span<const Instant> instants, double lambda);
 
 class BaseViews {
  public:
@@ -49,13 +49,14 @@ class BaseViews {
   Status give(int frames, Encoder& encoder);
 
  private:
-  BaseViews(const Settings& settings, std::vector<int> views)
-      : settings_(settings), views_(std::move(views)) {}
+  BaseViews(const Settings& settings, std::vector<int> views, bool all_views)
+      : settings_(settings), views_(std::move(views)), all_views_(all_views) {}
   double coding_time(std::span<const BaseSource> sources) const;
   Status make_coder(std::vector<BaseSource> sources, BaseQuantisers quantisers);
 
   Settings settings_;
   std::vector<int> views_;
+  bool all_views_;  // of the sequence
   BaseQuantisers quantisers_;
   std::unique_ptr<BaseCoder> coder_;                 // with these quantisers
   std::vector<CodedSource> coded_;

@@ -62,10 +62,12 @@ std::vector<Instant> GopStream::instants() const {
     const int frame = i * (frames_ - 1) / 2;
     if (i > 0 && frame == (i - 1) * (frames_ - 1) / 2) continue;
     Instant& instant = instants.emplace_back(
-        Instant{sequence_.views, std::vector<Picture>(sequence_.views.size())});
+        Instant{sequence_.views, std::vector<Picture>(sequence_.views.size()),
+                std::vector<Picture>(sequence_.views.size())});
     for (const auto& [id, picture] : waiting_)
-      if (id.frame == frame && id.component == Component::depth)
-        instant.depths[size_t(id.view)] = picture.picture;
+      if (id.frame == frame)
+        (id.component == Component::depth ? instant.depths : instant.textures)[size_t(id.view)] =
+            picture.picture;
     for (size_t v = 0; v < sequence_.views.size(); ++v) {
       if (!sequence_.views[v].moving) continue;
       const Pose& pose = poses_[size_t(frame)][v];
@@ -78,7 +80,7 @@ std::vector<Instant> GopStream::instants() const {
 
 Status GopStream::create_hybrid(const Settings& now, EncoderOptions options) {
   Result<std::vector<int>> views = find_base_views(settings_, sequence_);
-  if (views && views->empty()) views = choose_base_views(settings_, instants());
+  if (views && views->empty()) views = choose_base_views(settings_, instants(), options.lambda);
   if (!views) return views.error();
   Result<std::unique_ptr<BaseViews>> base = BaseViews::create(
       settings_, sequence_, std::move(*views), base_quantisers(now, options.lambda));

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 
 #include "fixture.h"
 #include "geometry/warp.h"
@@ -147,8 +148,59 @@ TEST(HybridEncoder, RefusesWhatHybridModeCannotDo) {
   other = clip;
   other.sequence.views[1].depth = SampleFormat::none;
   refused(other, hybrid(1, {1}), "base view 1 has no depth");
-  // Base views alone make no stream.
-  EXPECT_FALSE(Encoder::create(clip.sequence, hybrid(1, {0, 1, 2})));
+}
+
+TEST(HybridEncoder, AllViewsMayBeBaseViewsThenNothingIsTrained) {
+  const auto clip = testutil::make_clip({.views = 2, .frames = 2, .width = 48, .height = 32});
+  const std::vector<int> base_views = {0, 1};
+  const auto encoder = make_encoder(clip, hybrid(2, base_views));
+  add_sources(*encoder, clip);
+  add_bases(*encoder, clip, base_views);
+  const auto gop = encoder->encode_gop(2);
+  ASSERT_TRUE(gop) << gop.error().message;
+  EXPECT_EQ(gop->stats.steps, 0);
+  EXPECT_EQ(gop->stats.bytes, gop->bytes.size());
+  const auto units = list_units(gop->bytes);
+  ASSERT_TRUE(units);
+  ASSERT_EQ(units->size(), 4u);
+  for (const UnitInfo& unit : *units) EXPECT_EQ(unit.type, int(UnitType::base));
+  const auto states = view_states(gop->bytes);
+  ASSERT_TRUE(states);
+  EXPECT_EQ(*states, (std::vector{ViewState::there, ViewState::there}));
+
+  // What is shown are the base pictures, and a view can be left out.
+  const auto decoder = *Decoder::create({.threads = 2});
+  const auto info = decoder->start_gop(*filter_access_unit(gop->bytes, std::array{1}));
+  ASSERT_TRUE(info) << info.error().message;
+  EXPECT_EQ(info->base_views, base_views);
+  EXPECT_EQ(decoder->base_units().size(), 2u);
+  for (int t = 0; t < 2; ++t) {
+    const OwnedPicture base = base_picture(clip, {t, 1, Component::texture});
+    ASSERT_TRUE(decoder->set_base({t, 1, Component::texture}, base.picture()));
+    OwnedPicture shown(base.picture().format, base.picture().width, base.picture().height);
+    const MutablePicture out = shown.writable();
+    const Status rendered = decoder->render(std::array{RenderJob{.frame = t, .view = 1, .texture = &out}});
+    ASSERT_TRUE(rendered) << rendered.error().message;
+    EXPECT_TRUE(std::ranges::equal(shown.samples(), base.samples()));
+  }
+  EXPECT_FALSE(decoder->render(std::array{RenderJob{.view = 0}}, {}) &&
+               decoder->render(std::array{RenderJob{.frame = 2, .view = 1}}, {}));
+}
+
+TEST(HybridEncoder, ATargetIsReachedWithTheBaseUnitsCounted) {
+  const auto clip = testutil::make_clip({.views = 3, .frames = 2, .width = 96, .height = 64});
+  for (const uint64_t bytes : {3000u, 5000u}) {
+    auto options = hybrid(2, {1});
+    options.effort = 3;
+    const auto encoder = make_encoder(clip, options);
+    ASSERT_TRUE(encoder->set_target_bytes(bytes));
+    add_sources(*encoder, clip);
+    add_bases(*encoder, clip, {1});
+    const auto gop = encoder->encode_gop(2);
+    ASSERT_TRUE(gop) << gop.error().message;
+    EXPECT_NEAR(double(gop->bytes.size()) / double(bytes), 1, 0.05) << bytes;
+    EXPECT_NE(gop->stats.lambda, options.lambda);
+  }
 }
 
 TEST(HybridEncoder, NamesTheBasePictureOrUnitThatIsMissing) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 
+#include "base/owned_picture.h"
 #include "mvinr/warp.h"
 #include "tools/picture_buffer.h"
 
@@ -164,7 +165,36 @@ TEST(ChooseBaseViews, TakesSizesAndFormatsAsTheyCome) {
 TEST(ChooseBaseViews, LeavesAViewToTheNetworkAndKeepsTheLimit) {
   EXPECT_EQ(Scene(line(3, 2)).choose(9).views.size(), 2u);
   EXPECT_EQ(Scene(line(2, 8)).choose().views.size(), 1u);
-  EXPECT_EQ(Scene(line(12, 3)).choose(20).views.size(), size_t{kMaxBaseViews});
+  EXPECT_EQ(Scene(line(18, 3)).choose(20).views.size(), size_t{kMaxBaseViews});
+}
+
+TEST(PredictionErrors, AreThoseOfWhatTheWarpShows) {
+  const Scene scene(line(3, 0.02f));
+  Instant instant = scene.instant();
+  // The same grey everywhere is predicted without error, a brighter view with that of the offset.
+  std::vector<OwnedPicture> greys;
+  for (size_t v = 0; v < 3; ++v) {
+    const ViewInfo& view = instant.views[v];
+    OwnedPicture& grey = greys.emplace_back(view.texture, view.width, view.height);
+    const MutablePicture out = grey.writable();
+    for (int plane = 0; plane < 3; ++plane)
+      for (int y = 0; y < (plane == 0 ? view.height : (view.height + 1) / 2); ++y)
+        std::fill_n(out.data[plane] + y * out.stride[plane],
+                    plane == 0 ? view.width : (view.width + 1) / 2, std::byte(v == 2 ? 151 : 100));
+    instant.textures.push_back(grey.picture());
+  }
+  const auto errors = prediction_errors({&instant, 1}, std::vector{1});
+  ASSERT_TRUE(errors) << errors.error().message;
+  ASSERT_EQ(errors->size(), 3u);
+  EXPECT_LT((*errors)[0], 1e-4);
+  EXPECT_EQ((*errors)[1], 0);
+  EXPECT_NEAR((*errors)[2], 0.2 * 0.2, 0.002);
+
+  EXPECT_FALSE(prediction_errors({}, std::vector{1}));
+  EXPECT_FALSE(prediction_errors({&instant, 1}, {}));
+  EXPECT_FALSE(prediction_errors({&instant, 1}, std::vector{3}));
+  instant.textures[0] = {};
+  EXPECT_FALSE(prediction_errors({&instant, 1}, std::vector{1}));
 }
 
 TEST(ChooseBaseViews, NamesWhatIsWrong) {

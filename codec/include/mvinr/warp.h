@@ -34,6 +34,7 @@ class MVINR_API Warper {
 struct Instant {
   std::vector<ViewInfo> views;  // moving cameras where they are then
   std::vector<Picture> depths;  // of each view, of its format and size; none: without samples
+  std::vector<Picture> textures;  // likewise; for prediction_errors()
 };
 
 struct BaseChoice {
@@ -48,5 +49,11 @@ struct BaseChoice {
 /// (fewer than two views, no depth, a view without a camera or with one that cannot be used,
 /// named).
 MVINR_API Result<BaseChoice> choose_base_views(std::span<const Instant> instants, int count = 0);
+
+/// Per view the mean squared error, over the instants, of its luma (peak 1) warped from the
+/// textures and depths of `bases`; 0 for these. Errors: invalid_argument (a picture that is
+/// missing or does not fit, a camera that cannot be used), limit_exceeded (memory).
+MVINR_API Result<std::vector<double>> prediction_errors(std::span<const Instant> instants,
+                                                        std::span<const int> bases);
 
 }  // namespace mvinr
