@@ -13,6 +13,7 @@
 #include "format/model_units.h"
 #include "train/device.h"
 #include "train/export.h"
+#include "train/ops/ops.h"
 #include "train/rate.h"
 #include "train/trainer.h"
 #include "train/verify.h"
@@ -79,10 +80,9 @@ uint64_t memory_needed(const SequenceInfo& sequence, const ModelConfig& config, 
 // the warp, less than where it is the only source.
 constexpr double kHybridLambda = 4, kHybridDepthWeight = 0.3;
 
-/// On small pictures most of a step is many small operations, which two threads do no faster than
-/// one: measured with `mvinr-encode --threads`, 256x144 and 512x288 on two cores.
+/// Threads that a step of this size can use.
 int training_threads(const ModelConfig& config, int threads) {
-  constexpr int64_t kSamplesPerThread = 200'000;
+  constexpr int64_t kSamplesPerThread = 16'000;
   const int64_t canvas = int64_t(config.canvas_width) * config.canvas_height;
   return int(std::clamp<int64_t>(canvas / kSamplesPerThread, 1, std::max(1, threads)));
 }
@@ -183,7 +183,9 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   const int threads =
       options_.threads > 0 ? options_.threads : int(std::thread::hardware_concurrency());
   MVINR_ASSIGN(const ModelConfig config, make_profile(options_.profile, sequence_, frames, views_));
-  at::set_num_threads(training_threads(config, threads));
+  // LibTorch's own threads spin between its operations: only where these are the larger part.
+  at::set_num_threads(options_.loss == Loss::psnr ? 1 : training_threads(config, threads));
+  ops::set_threads(training_threads(config, threads));
 
   MVINR_TRY(base_.predict(config, views_, stop));
   Network network = make_network(config, options_.seed, device_);

@@ -1,9 +1,10 @@
 #include "train/optimizer.h"
 
-#include <ATen/Parallel.h>
 #include <torch/types.h>
 
 #include <cmath>
+
+#include "train/ops/support.h"
 
 namespace mvinr {
 namespace {
@@ -45,7 +46,8 @@ void Adam::step(double learning_rate) {
       float* p = s.parameter.mutable_data_ptr<float>();
       const float* gp = g.const_data_ptr<float>();
       float *m = s.m.mutable_data_ptr<float>(), *v = s.v.mutable_data_ptr<float>();
-      at::parallel_for(0, s.parameter.numel(), 1 << 15, [&](int64_t a, int64_t b) {
+      const int64_t count = s.parameter.numel();
+      ops::for_shares((count >> 15) + 1, count, [&](int64_t, int64_t a, int64_t b) {
         adam_range(p + a, gp + a, m + a, v + a, b - a, u);
       });
     } else {

@@ -5,6 +5,7 @@
 #include <string>
 #include "../train/fixture.h"
 #include "train/trainer.h"
+#include "train/ops/ops.h"
 using namespace mvinr;
 using namespace mvinr::train_test;
 static double cpu() { timespec t; clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); return t.tv_sec + 1e-9 * t.tv_nsec; }
@@ -12,7 +13,7 @@ static double wall() { timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.
 int main(int argc, char** argv) {
   std::string profile = argv[1]; int w = atoi(argv[2]), h = atoi(argv[3]); bool hybrid = atoi(argv[4]);
   int steps = atoi(argv[5]); int threads = argc > 6 ? atoi(argv[6]) : 1;
-  at::set_num_threads(threads);
+  at::set_num_threads(1); ops::set_threads(threads);
   auto clip = testutil::make_clip({.views = 4, .frames = 32, .width = w, .height = h});
   std::vector<int> base = hybrid ? std::vector<int>{1} : std::vector<int>{};
   PictureStore store = store_of(clip, network_views(clip, base));

@@ -89,7 +89,9 @@ void others() {
 
 /// Argument: the number of threads.
 int main(int argc, char** argv) {
-  if (argc > 1) at::set_num_threads(std::max(1, std::atoi(argv[1])));
+  const int threads = argc > 1 ? std::max(1, std::atoi(argv[1])) : 1;
+  at::set_num_threads(threads);
+  set_threads(threads);
   at::manual_seed(1);
   std::printf("%d threads\n", at::get_num_threads());
   block(4, 72, 128, 16, 3);

@@ -1,7 +1,6 @@
 // Fused training operations beside the same maths in LibTorch operations, for the tests of both.
 #pragma once
 
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -78,7 +77,7 @@ class TrainOps : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     ASSERT_TRUE(use_kernel_set(GetParam()));
-    at::set_num_threads(2);
+    set_threads(2);
     at::manual_seed(1);
   }
   void TearDown() override { use_kernel_set(kernel_sets().front()); }

@@ -116,6 +116,10 @@ std::vector<std::string> kernel_sets();
 std::string kernel_set();
 bool use_kernel_set(const std::string& name);
 
+/// Threads that the fused operations of this process work with, 1 at first. Not to be called while
+/// operations run.
+void set_threads(int count);
+
 /// Gives the memory of earlier tensors back to the system.
 void release_memory();
 

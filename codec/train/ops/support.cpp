@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <unordered_map>
 #include <vector>
+
+#include "base/thread_pool.h"
 
 namespace mvinr::ops {
 
@@ -85,6 +88,48 @@ Tensor make_tensor(at::IntArrayRef shape) {
 }
 
 void release_memory() { pool().clear(); }
+
+namespace {
+
+// Loops of a step follow each other within some ten microseconds.
+constexpr int kSpinMicroseconds = 100;
+
+struct Threads {
+  std::mutex mutex;
+  std::shared_ptr<ThreadPool> pool = std::make_shared<ThreadPool>(1);
+};
+Threads& threads() {
+  static Threads* threads = new Threads;
+  return *threads;
+}
+
+}  // namespace
+
+void set_threads(int count) {
+  std::lock_guard lock(threads().mutex);
+  if (threads().pool->workers() != count)
+    threads().pool = std::make_shared<ThreadPool>(count, kSpinMicroseconds);
+}
+
+void parallel_calls(int64_t count, const std::function<void(int64_t)>& run) {
+  if (count == 1) return run(0);
+  std::shared_ptr<ThreadPool> pool;
+  {
+    std::lock_guard lock(threads().mutex);
+    pool = threads().pool;
+  }
+  std::mutex mutex;
+  std::exception_ptr thrown;
+  pool->parallel_for(int(count), [&](int i, int) {
+    try {
+      run(i);
+    } catch (...) {
+      std::lock_guard lock(mutex);
+      thrown = std::current_exception();
+    }
+  });
+  if (thrown) std::rethrow_exception(thrown);
+}
 
 Tensor pad_rows(const Tensor& w, int64_t lanes, float scale) {
   const int64_t rows = w.size(0), columns = w.size(1), stride = round_up_to(columns, lanes);

@@ -2,10 +2,10 @@
 // memory, packed weights.
 #pragma once
 
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
+#include <functional>
 #include <optional>
 
 #include "train/ops/kernels.h"
@@ -41,12 +41,15 @@ torch::Tensor make_tensor(at::IntArrayRef shape);
 /// 64-byte aligned memory of this thread, good until its next call.
 float* thread_scratch(size_t floats);
 
+/// Calls run(i) for every i in [0, count), on all threads (see set_threads). What a call throws is
+/// thrown.
+void parallel_calls(int64_t count, const std::function<void(int64_t)>& run);
+
 /// Shares rows [0, rows) between `shares` calls run(share, begin, end), in parallel.
 template <class Run>
 void for_shares(int64_t shares, int64_t rows, const Run& run) {
-  at::parallel_for(0, shares, 1, [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i) run(i, rows * i / shares, rows * (i + 1) / shares);
-  });
+  parallel_calls(shares,
+                 [&](int64_t i) { run(i, rows * i / shares, rows * (i + 1) / shares); });
 }
 
 /// Shares of `pixels` pixels in `rows` rows: one in all for work so small (in multiplications) that
