@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "train/loss.h"
+#include "train/ops/ops.h"
 #include "train/optimizer.h"
 #include "train/prune.h"
 #include "train/rate.h"
@@ -154,6 +155,7 @@ Result<TrainResult> train(Network& net, const PictureStore& pictures, const Base
            .phase = phase_name(precision)});
     }
   }
+  ops::release_memory();
   torch::NoGradGuard guard;
   TrainResult result{.steps = step, .seconds = seconds_since(start), .times = times};
   result.estimated_bits = estimate_rate(net, true).bits.item<double>();
