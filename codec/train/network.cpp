@@ -76,7 +76,7 @@ class Cursor {
     const at::Tensor m = step_mantissa(net_.parameters[i_ - 1].log_step);
     return {value, m.view(-1).expand({value.size(0)}).contiguous()};
   }
-  at::Tensor bias(const char* name) { return next(name, ".bias").view(-1); }
+  at::Tensor bias(const char* name) { return next(name, ".bias"); }
 
  private:
   const at::Tensor& next(const char* name, const char* kind) {
@@ -251,7 +251,7 @@ Trunk trunk(const Network& net, const Values& values, const Precision& precision
 }
 
 at::Tensor head(const ModelConfig& config, const Trunk& trunk, const at::Tensor& prediction) {
-  const at::Tensor y = at::linear(trunk.features, trunk.head_weight, trunk.head_bias);
+  const at::Tensor y = at::linear(trunk.features, trunk.head_weight, trunk.head_bias.view(-1));
   if (config.prediction) return add_prediction(y, in_real_units(prediction));
   return config.head == HeadKind::full444 ? at::sigmoid(y) : y;
 }
