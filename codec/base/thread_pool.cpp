@@ -20,8 +20,7 @@ struct Start {
 }  // namespace
 
 // pthread_create instead of std::thread: it reports failure without an exception.
-ThreadPool::ThreadPool(int threads, int spin_microseconds)
-    : spin_microseconds_(spin_microseconds) {
+ThreadPool::ThreadPool(int threads, int spin_microseconds) : spin_microseconds_(spin_microseconds) {
   constexpr int kMostThreads = 256;
   if (threads <= 0) threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   threads = std::min(threads, kMostThreads);
@@ -58,8 +57,7 @@ ThreadPool::~ThreadPool() {
 template <typename Condition>
 void ThreadPool::spin_until(const Condition& condition) const {
   if (spin_microseconds_ == 0) return;
-  const auto end =
-      std::chrono::steady_clock::now() + std::chrono::microseconds(spin_microseconds_);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(spin_microseconds_);
   while (!condition()) {
     for (int i = 0; i < 32; ++i) {
       if (condition()) return;

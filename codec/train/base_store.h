@@ -35,8 +35,8 @@ class BaseStore {
   /// Warps all frames to the views of the network (`views`: Header::network_views()). Errors:
   /// invalid_argument (cameras that cannot be used), cancelled.
   Status predict(const ModelConfig& config, const std::vector<int>& views, std::stop_token stop);
-  /// After predict(): int16 [N][h][w][planes] in Q10 (1024 times sample / 2^bits, mask 0..1) of views
-  /// of the network; undefined in implicit mode.
+  /// After predict(): int16 [N][h][w][planes] in Q10 (1024 times sample / 2^bits, mask 0..1) of
+  /// views of the network; undefined in implicit mode.
   at::Tensor prediction(int frame, const std::vector<int64_t>& views, at::Device device) const;
 
  private:

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 #include <thread>
 
 #include "base/try.h"
@@ -173,6 +174,7 @@ class EncoderImpl final : public Encoder {
   PictureStore pictures_;
   BaseStore base_;
   uint64_t next_frame_ = 0;
+  std::optional<Network> last_;  // of the last GOP, for a warm start
 };
 
 Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
@@ -189,6 +191,7 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
 
   MVINR_TRY(base_.predict(config, views_, stop));
   Network network = make_network(config, options_.seed, device_);
+  if (options_.warm_start && last_) start_from(network, *last_);
   const bool hybrid = config.prediction;
   const TrainOptions train_options{
       .loss = options_.loss,
@@ -235,6 +238,7 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   gop.stats.verify_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   next_frame_ += uint64_t(frames);
+  if (options_.warm_start) last_ = std::move(network);
   return gop;
 }
 

@@ -97,12 +97,11 @@ double stock_steps(const Bench& b, Network& net, int steps, int threads) {
     const at::Tensor prediction = b.base.prediction(batch.frame, batch.views, at::kCPU);
     const at::Tensor output = forward(net, prepare_values(net, precision), precision, batch.frame,
                                       batch.views, prediction);
-    at::Tensor loss = distortion(b.config, output,
-                                 b.store.targets(batch.frame, batch.views, b.config, at::kCPU),
-                                 Loss::psnr, 1)
-                          .loss;
-    if (step % 16 == 0)
-      loss = loss + estimate_rate(net, false).bits * (kLambda * 16 / samples);
+    at::Tensor loss =
+        distortion(b.config, output, b.store.targets(batch.frame, batch.views, b.config, at::kCPU),
+                   Loss::psnr, 1)
+            .loss;
+    if (step % 16 == 0) loss = loss + estimate_rate(net, false).bits * (kLambda * 16 / samples);
     adam.zero_grad();
     loss.backward();
     adam.step();
@@ -135,8 +134,8 @@ void run(const Case& c, int steps, int threads) {
   if (!slow) return;
 
   std::printf("| %s %dx%d %s | %.1f | %.1f | %.1f | %.1f | %.2f / %.2f |", c.profile.c_str(),
-              c.width, c.height, c.hybrid ? "hybrid" : "implicit", 1 / fused,
-              macs / fused * 1e-9, 1 / unfused, unfused / fused, b.psnr(net), b.psnr(composite));
+              c.width, c.height, c.hybrid ? "hybrid" : "implicit", 1 / fused, macs / fused * 1e-9,
+              1 / unfused, unfused / fused, b.psnr(net), b.psnr(composite));
   const TrainTimes& t = trained->times;
   const double all = t.values + t.forward + t.loss + t.rate + t.backward + t.update;
   for (const double part : {t.values, t.forward, t.loss, t.rate, t.backward, t.update})

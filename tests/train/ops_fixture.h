@@ -120,12 +120,10 @@ inline Tensors block_inputs(const BlockCase& c, bool exact) {
           bias(c.outputs)};
 }
 
-inline Operation block_operation(const BlockCase& c, Quantise q, bool reference,
-                                 double guard = 0) {
+inline Operation block_operation(const BlockCase& c, Quantise q, bool reference, double guard = 0) {
   const auto function = reference ? composite::convnext_block : convnext_block;
   return [=](const Tensors& t) {
-    return function(t[0], t[1], t[2], c.norm, t[3], t[4], t[5], t[6], c.residual, q,
-                    guard);
+    return function(t[0], t[1], t[2], c.norm, t[3], t[4], t[5], t[6], c.residual, q, guard);
   };
 }
 

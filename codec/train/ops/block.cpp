@@ -8,9 +8,9 @@ using torch::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// A block and its packed weights. Quantised activations stay integers between the layers: fc1 reads
-/// kInputScale times the Q5 value and fc2 kHiddenScale times the hidden one, and both sums come out
-/// times 1024 (Q10), as do their rounding steps.
+/// A block and its packed weights. Quantised activations stay integers between the layers: fc1
+/// reads kInputScale times the Q5 value and fc2 kHiddenScale times the hidden one, and both sums
+/// come out times 1024 (Q10), as do their rounding steps.
 struct BlockState {
   Block block;
   const Kernels* kernels = nullptr;
@@ -20,8 +20,7 @@ struct BlockState {
 
 int64_t block_shares(const Block& b) {
   const int64_t rows = b.images * b.height, pixels = rows * b.width;
-  return share_count(rows, pixels,
-                     pixels * (b.channels * 9 + b.hidden * (b.channels + b.outputs)));
+  return share_count(rows, pixels, pixels * (b.channels * 9 + b.hidden * (b.channels + b.outputs)));
 }
 
 struct BlockFunction : public torch::autograd::Function<BlockFunction> {

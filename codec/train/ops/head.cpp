@@ -55,7 +55,8 @@ struct HeadFunction : public torch::autograd::Function<HeadFunction> {
                         thread_scratch(kernels.head_scratch(h)));
     });
     if (gradients)
-      ctx->save_for_backward({dfeat, sums.gather(0, h.channels, h.outputs, kHeadLanes, true, w.sizes()),
+      ctx->save_for_backward({dfeat,
+                              sums.gather(0, h.channels, h.outputs, kHeadLanes, true, w.sizes()),
                               sums.gather(at_bias, 1, h.outputs, kHeadLanes, false, b.sizes())});
     const Tensor total = at::zeros({10}, torch::kFloat64);
     double loss = 0;
@@ -73,8 +74,8 @@ struct HeadFunction : public torch::autograd::Function<HeadFunction> {
     const variable_list saved = ctx->get_saved_variables();
     const float scale = grads[0].item<float>();
     auto scaled = [&](const Tensor& t) { return scale == 1.0f ? t : t * scale; };
-    return {scaled(saved[0]), scaled(saved[1]), scaled(saved[2]), Tensor(), Tensor(),
-            Tensor(), Tensor()};
+    return {scaled(saved[0]), scaled(saved[1]), scaled(saved[2]), Tensor(),
+            Tensor(),         Tensor(),         Tensor()};
   }
 };
 
@@ -84,16 +85,18 @@ void check(const Tensor& feat, const Tensor& w, const Tensor& b, const Tensor& p
                   b.numel() == w.size(0),
               "the head's features, weight and bias do not fit");
   const bool depth = !t.depth.empty();
-  TORCH_CHECK(w.size(0) == (prediction.defined() ? 15 : depth ? 10 : 6) &&
+  TORCH_CHECK(w.size(0) == (prediction.defined() ? 15
+                            : depth              ? 10
+                                                 : 6) &&
                   (depth || !prediction.defined()),
               "the head has 6 outputs, 10 with depth, 15 with a prediction");
-  TORCH_CHECK(!prediction.defined() ||
-                  (prediction.sizes().slice(0, 3) == feat.sizes().slice(0, 3) &&
-                   prediction.dim() == 4 && prediction.size(3) == 14),
-              "the prediction must be [N, h, w, 14]");
-  TORCH_CHECK(t.height > 0 && t.width > 0 && t.height <= 2 * feat.size(1) &&
-                  t.width <= 2 * feat.size(2),
-              "pictures of ", t.width, "x", t.height, " do not fit the features");
+  TORCH_CHECK(
+      !prediction.defined() || (prediction.sizes().slice(0, 3) == feat.sizes().slice(0, 3) &&
+                                prediction.dim() == 4 && prediction.size(3) == 14),
+      "the prediction must be [N, h, w, 14]");
+  TORCH_CHECK(
+      t.height > 0 && t.width > 0 && t.height <= 2 * feat.size(1) && t.width <= 2 * feat.size(2),
+      "pictures of ", t.width, "x", t.height, " do not fit the features");
   const auto fits = [&](const std::vector<Tensor>& planes, int64_t channels) {
     for (const Tensor& p : planes)
       if (p.dim() != 3 || p.size(0) != (t.height + 1) / 2 || p.size(1) != (t.width + 1) / 2 ||
@@ -121,9 +124,8 @@ HeadLoss head_loss(const Tensor& feat, const Tensor& w, const Tensor& b, const T
   const Tensor planes = prediction.defined() ? prediction.contiguous() : prediction;
   const bool gradients = at::GradMode::is_enabled() &&
                          (feat.requires_grad() || w.requires_grad() || b.requires_grad());
-  const variable_list out =
-      HeadFunction::apply(feat.contiguous(), w.contiguous(), b.contiguous(),
-                          maybe(planes), targets, weights, gradients);
+  const variable_list out = HeadFunction::apply(feat.contiguous(), w.contiguous(), b.contiguous(),
+                                                maybe(planes), targets, weights, gradients);
   return {out[0], out[1]};
 }
 

@@ -131,8 +131,7 @@ Tensor pointwise(const Tensor& x, const Tensor& w, const Tensor& b, Quantise q, 
   const bool planes = x.scalar_type() == torch::kInt16;
   if (!fusable({w, b, add}) || !(planes ? x.is_cpu() : fusable({x})))
     return composite::pointwise(planes ? x.to(torch::kFloat32) / 1024.0 : x, w, b, q, add);
-  return fused_pointwise(x.contiguous(), w.contiguous(), dense(b), q,
-                         dense(add));
+  return fused_pointwise(x.contiguous(), w.contiguous(), dense(b), q, dense(add));
 }
 
 Tensor layer_norm(const Tensor& x, Quantise q, int fraction_bits) {

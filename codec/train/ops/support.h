@@ -48,8 +48,7 @@ void parallel_calls(int64_t count, const std::function<void(int64_t)>& run);
 /// Shares rows [0, rows) between `shares` calls run(share, begin, end), in parallel.
 template <class Run>
 void for_shares(int64_t shares, int64_t rows, const Run& run) {
-  parallel_calls(shares,
-                 [&](int64_t i) { run(i, rows * i / shares, rows * (i + 1) / shares); });
+  parallel_calls(shares, [&](int64_t i) { run(i, rows * i / shares, rows * (i + 1) / shares); });
 }
 
 /// Shares of `pixels` pixels in `rows` rows: one in all for work so small (in multiplications) that
@@ -62,7 +61,9 @@ class Floats {
  public:
   Floats() = default;
   explicit Floats(int64_t count);
-  Floats(Floats&& other) noexcept { std::swap(data_, other.data_), std::swap(count_, other.count_); }
+  Floats(Floats&& other) noexcept {
+    std::swap(data_, other.data_), std::swap(count_, other.count_);
+  }
   Floats& operator=(Floats&& other) noexcept {
     std::swap(data_, other.data_), std::swap(count_, other.count_);
     return *this;
