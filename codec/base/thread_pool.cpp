@@ -1,6 +1,7 @@
 #include "base/thread_pool.h"
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 #include <utility>
 
@@ -19,7 +20,7 @@ struct Start {
 }  // namespace
 
 // pthread_create instead of std::thread: it reports failure without an exception.
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads, int spin_microseconds) : spin_microseconds_(spin_microseconds) {
   constexpr int kMostThreads = 256;
   if (threads <= 0) threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   threads = std::min(threads, kMostThreads);
@@ -53,6 +54,21 @@ ThreadPool::~ThreadPool() {
   for (pthread_t thread : threads_) pthread_join(thread, nullptr);
 }
 
+template <typename Condition>
+void ThreadPool::spin_until(const Condition& condition) const {
+  if (spin_microseconds_ == 0) return;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(spin_microseconds_);
+  while (!condition()) {
+    for (int i = 0; i < 32; ++i) {
+      if (condition()) return;
+#if defined(__x86_64__)
+      __builtin_ia32_pause();
+#endif
+    }
+    if (std::chrono::steady_clock::now() >= end) return;
+  }
+}
+
 void ThreadPool::run(int count, Call call, void* function) {
   if (count <= 0) return;
   if (current_pool == this) {  // an inner loop
@@ -72,6 +88,7 @@ void ThreadPool::run(int count, Call call, void* function) {
   }
   if (shared) wake_.notify_all();
   take_indices(0);
+  if (shared) spin_until([this] { return active_.load(std::memory_order_relaxed) == 0; });
   // A thread that has not woken up by now finds the loop closed: nobody waits for it.
   std::unique_lock lock(mutex_);
   open_ = false;
@@ -80,8 +97,9 @@ void ThreadPool::run(int count, Call call, void* function) {
 
 void ThreadPool::work(int worker) {
   uint64_t joined = 0;
-  std::unique_lock lock(mutex_);
   for (;;) {
+    spin_until([&] { return stop_ || loop_.load(std::memory_order_relaxed) != joined; });
+    std::unique_lock lock(mutex_);
     wake_.wait(lock, [&] { return stop_ || (open_ && loop_ != joined); });
     if (stop_) return;
     joined = loop_;
@@ -90,6 +108,7 @@ void ThreadPool::work(int worker) {
     take_indices(worker);
     lock.lock();
     if (--active_ == 0) done_.notify_one();
+    lock.unlock();
   }
 }
 

@@ -14,8 +14,10 @@ namespace mvinr {
 class ThreadPool {
  public:
   /// `threads` counts the calling thread: 1 starts none, 0 means one per core. If the system
-  /// refuses a thread, the pool works with those that it has.
-  explicit ThreadPool(int threads = 0);
+  /// refuses a thread, the pool works with those that it has. For loops that follow each other
+  /// closely: a thread without work looks for some for `spin_microseconds` before it sleeps, as
+  /// waking it takes tens of them.
+  explicit ThreadPool(int threads = 0, int spin_microseconds = 0);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -42,15 +44,19 @@ class ThreadPool {
   void run(int count, Call call, void* function);
   void work(int worker);
   void take_indices(int worker);
+  template <typename Condition>
+  void spin_until(const Condition& condition) const;
 
   std::vector<pthread_t> threads_;
   std::mutex loop_mutex_;  // held by the caller whose loop runs
   std::mutex mutex_;       // guards what follows, except next_
   std::condition_variable wake_, done_;
-  uint64_t loop_ = 0;  // number of the loop, so that a worker joins each only once
-  bool open_ = false;  // workers may still join the loop
-  bool stop_ = false;
-  int active_ = 0;  // threads besides the caller that are inside the loop
+  // Written under mutex_, but looked at without it while spinning.
+  std::atomic<uint64_t> loop_{0};  // number of the loop, so that a worker joins each only once
+  std::atomic<bool> stop_{false};
+  std::atomic<int> active_{0};  // threads besides the caller that are inside the loop
+  bool open_ = false;           // workers may still join the loop
+  const int spin_microseconds_;
   int count_ = 0;
   Call call_ = nullptr;
   void* function_ = nullptr;

@@ -133,6 +133,9 @@ std::optional<int> parse(int argc, char** argv, Options& options) {
       ->group(group)
       ->type_name("X")
       ->capture_default_str();
+  app.add_flag("--warm-start", encoder.warm_start,
+               "begin the training of a GOP with the network of the one before")
+      ->group(group);
   app.add_option("--seed", encoder.seed, "seed of everything random")
       ->group(group)
       ->type_name("N")

@@ -1,6 +1,5 @@
 #include "train/context_bits.h"
 
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 
 #include "train/ops/kernels.h"
 #include "train/ops/ops.h"
+#include "train/ops/support.h"
 
 namespace mvinr {
 namespace {
@@ -137,18 +137,16 @@ struct ContextBits : torch::autograd::Function<ContextBits> {
     std::vector<float> gradient(gradients ? padded.data.size() : 0);
     at::Tensor gb = gradients ? at::zeros_like(b) : at::Tensor();
     const bool has_below = b.numel() > 0;
-    at::parallel_for(0, views, 1, [&](int64_t first, int64_t last) {
-      for (int64_t v = first; v < last; ++v) {
-        Work& w = work[size_t(v)];
-        if (gradients) {
-          w.gradient = gradient.data();
-          w.below_gradient = gb.mutable_data_ptr<float>();
-          w.first_view.resize(v > 0 ? view_size : 0);
-          w.model.resize(size_t(ops::kContextFloats * lanes));
-        }
-        view_bits(padded, has_below ? b.const_data_ptr<float>() : nullptr, b.sizes(), v, model,
-                  gradients, w);
+    ops::parallel_calls(views, [&](int64_t v) {
+      Work& w = work[size_t(v)];
+      if (gradients) {
+        w.gradient = gradient.data();
+        w.below_gradient = gb.mutable_data_ptr<float>();
+        w.first_view.resize(v > 0 ? view_size : 0);
+        w.model.resize(size_t(ops::kContextFloats * lanes));
       }
+      view_bits(padded, has_below ? b.const_data_ptr<float>() : nullptr, b.sizes(), v, model,
+                gradients, w);
     });
     double bits = 0;
     for (const Work& w : work) bits += w.bits;

@@ -18,6 +18,7 @@
 #include "train/deadline.h"
 #include "train/device.h"
 #include "train/export.h"
+#include "train/ops/ops.h"
 #include "train/rate.h"
 #include "train/trainer.h"
 #include "train/verify.h"
@@ -84,10 +85,9 @@ uint64_t memory_needed(const SequenceInfo& sequence, const ModelConfig& config, 
 // the warp, less than where it is the only source.
 constexpr double kHybridLambda = 4, kHybridDepthWeight = 0.3;
 
-/// On small pictures most of a step is many small operations, which two threads do no faster than
-/// one: measured with `mvinr-encode --threads`, 256x144 and 512x288 on two cores.
+/// Threads that a step of this size can use.
 int training_threads(const ModelConfig& config, int threads) {
-  constexpr int64_t kSamplesPerThread = 200'000;
+  constexpr int64_t kSamplesPerThread = 16'000;
   const int64_t canvas = int64_t(config.canvas_width) * config.canvas_height;
   return int(std::clamp<int64_t>(canvas / kSamplesPerThread, 1, std::max(1, threads)));
 }
@@ -186,12 +186,6 @@ class EncoderImpl final : public Encoder {
   }
 
   Result<EncodedGop> encode(int frames, std::stop_token stop);
-  /// Live there is no time to begin anew with every GOP.
-  Network first_network(const ModelConfig& config) {
-    std::optional<Network> last = std::exchange(last_network_, {});
-    if (deadline_.exists() && last && last->config == config) return std::move(*last);
-    return make_network(config, options_.seed, device_);
-  }
   /// The payload of the CAMERAS unit; empty if no camera moves.
   Result<std::vector<std::byte>> code_poses(int frames) const;
   Result<ModelConfig> model_config(int frames) const {
@@ -212,10 +206,10 @@ class EncoderImpl final : public Encoder {
   PictureStore pictures_;
   BaseStore base_;
   Deadline deadline_;
-  std::optional<Network> last_network_;        // live: of the GOP before
   std::map<std::pair<int, int>, Pose> poses_;  // by frame and view
   uint64_t target_bytes_ = 0;
   uint64_t next_frame_ = 0;
+  std::optional<Network> last_;  // of the GOP before, where training goes on from it
 };
 
 // What the target leaves for the network's units beside the header and the `others`, but always
@@ -273,7 +267,9 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   const int threads =
       options_.threads > 0 ? options_.threads : int(std::thread::hardware_concurrency());
   MVINR_ASSIGN(const ModelConfig config, model_config(frames));
-  at::set_num_threads(training_threads(config, threads));
+  // LibTorch's own threads spin between its operations: only where these are the larger part.
+  at::set_num_threads(options_.loss == Loss::psnr ? 1 : training_threads(config, threads));
+  ops::set_threads(training_threads(config, threads));
 
   MVINR_ASSIGN(std::vector<std::byte> cameras, code_poses(frames));
   Poses poses;  // as every decoder has them
@@ -289,7 +285,10 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   if (!cameras.empty()) others.push_back({UnitType::cameras, 0, std::move(cameras)});
   if (views_.empty()) return encode_base_views(header, others, threads, stop);
   MVINR_TRY(base_.predict(config, views_, std::move(poses), stop));
-  Network network = first_network(config);
+  Network network = make_network(config, options_.seed, device_);
+  // Live there is no time to begin anew with every GOP.
+  const bool goes_on = options_.warm_start || deadline_.exists();
+  if (goes_on && last_) start_from(network, *last_);
   const bool hybrid = config.prediction;
   double budget = options_.time_budget;
   if (deadline_.exists()) {
@@ -340,9 +339,9 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   if (deadline_.exists()) {
     deadline_.learn(after_training - unverified,
                     gop.stats.verify_seconds / gop.stats.verified_frames);
-    last_network_ = std::move(network);
   }
   next_frame_ += uint64_t(frames);
+  if (goes_on) last_ = std::move(network);
   return gop;
 }
 

@@ -157,8 +157,8 @@ struct GridFunction : torch::autograd::Function<GridFunction> {
         if (p.instant.w > 0) load(p.instant.i + 1, other.data());
         blend(row.data(), p.instant.w > 0 ? other.data() : row.data(), p.width, float(p.instant.w),
               precision.activations);
-        float* to = outputs[p.output].data_ptr<float>() +
-                    (n * p.height + y) * p.width * stride + p.first_channel + c;
+        float* to = outputs[p.output].data_ptr<float>() + (n * p.height + y) * p.width * stride +
+                    p.first_channel + c;
         for (int64_t x = 0; x < p.width; ++x) to[x * stride] = row[size_t(x)];
       });
     }
@@ -200,13 +200,13 @@ struct GridFunction : torch::autograd::Function<GridFunction> {
           for (int64_t x = 0; x < p.width; ++x) row[size_t(x)] = g[x * stride] * weight;
           const float* gradient = row.data();
           if (precision.grids_hard) {
-            sums[c] += quantise_gradient_run(values + at, row.data(), p.width, step,
-                                             float(p.limit), part.data()) *
+            sums[c] += quantise_gradient_run(values + at, row.data(), p.width, step, float(p.limit),
+                                             part.data()) *
                        step * float(M_LN2);
             gradient = part.data();
           } else if (precision.grids_noise) {
-            sums[c] += noise_gradient(row.data(), p.width, p.key, uint32_t(at)) * step *
-                       float(M_LN2);
+            sums[c] +=
+                noise_gradient(row.data(), p.width, p.key, uint32_t(at)) * step * float(M_LN2);
           }
           for (int64_t x = 0; x < p.width; ++x) to[at + x] += gradient[x];
         };

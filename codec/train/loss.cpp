@@ -124,8 +124,10 @@ Distortion distortion(const ModelConfig& config, const Trunk& trunk, const at::T
   float* mse = d.mse.data_ptr<float>();
   for (size_t k = 0; k < 10; ++k)
     if (counts[k] > 0)
-      mse[k < 4 ? 0 : k == 4 ? 1 : k == 5 ? 2 : 3] +=
-          float(squares[k] / counts[k]) * (k == 4 || k == 5 ? 1.0f : 0.25f);
+      mse[k < 4    ? 0
+          : k == 4 ? 1
+          : k == 5 ? 2
+                   : 3] += float(squares[k] / counts[k]) * (k == 4 || k == 5 ? 1.0f : 0.25f);
   return d;
 }
 

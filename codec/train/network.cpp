@@ -76,7 +76,7 @@ class Cursor {
     const at::Tensor m = step_mantissa(net_.parameters[i_ - 1].log_step);
     return {value, m.view(-1).expand({value.size(0)}).contiguous()};
   }
-  at::Tensor bias(const char* name) { return next(name, ".bias").view(-1); }
+  at::Tensor bias(const char* name) { return next(name, ".bias"); }
 
  private:
   const at::Tensor& next(const char* name, const char* kind) {
@@ -180,6 +180,20 @@ Network make_network(const ModelConfig& config, uint64_t seed, at::Device device
   return net;
 }
 
+void start_from(Network& net, const Network& trained) {
+  if (net.config != trained.config) return;
+  c10::NoGradGuard guard;
+  for (size_t i = 0; i < net.parameters.size(); ++i) {
+    net.parameters[i].value.copy_(trained.parameters[i].value);
+    net.parameters[i].log_step.copy_(trained.parameters[i].log_step);
+  }
+  for (size_t g = 0; g < net.contexts.size(); ++g) {
+    if (!net.contexts[g].out_bias.defined()) continue;
+    const std::vector<at::Tensor> to = net.contexts[g].all(), from = trained.contexts[g].all();
+    for (size_t k = 0; k < to.size(); ++k) to[k].copy_(from[k]);
+  }
+}
+
 Values prepare_values(const Network& net, const Precision& precision) {
   Values values, log_steps;
   std::vector<int> limits;
@@ -193,8 +207,7 @@ Values prepare_values(const Network& net, const Precision& precision) {
 }
 
 Trunk trunk(const Network& net, const Values& values, const Precision& precision, int frame,
-            const std::vector<int64_t>& views, const at::Tensor& prediction,
-            std::stop_token stop) {
+            const std::vector<int64_t>& views, const at::Tensor& prediction, std::stop_token stop) {
   const ModelConfig& config = net.config;
   const GridPlanes grids = grid_planes(net, precision, frame, views);
   const bool q = precision.activations;
@@ -236,13 +249,10 @@ Trunk trunk(const Network& net, const Values& values, const Precision& precision
       const Weight w2 = tensors.weight("fc2");
       if (stage.bias) b2 = tensors.bias("fc2");
       const bool residual = x.size(3) == stage.channels;
-      x = ops::convnext_block(x, dw.value, dw_bias, stage.norm, w1.value, b1, w2.value, b2,
-                              residual,
-                              {.activations = q,
-                               .depthwise = dw.mantissa,
-                               .first = w1.mantissa,
-                               .second = w2.mantissa},
-                              kGuard);
+      x = ops::convnext_block(
+          x, dw.value, dw_bias, stage.norm, w1.value, b1, w2.value, b2, residual,
+          {.activations = q, .depthwise = dw.mantissa, .first = w1.mantissa, .second = w2.mantissa},
+          kGuard);
       between_blocks(x, stop);
     }
   }
@@ -251,7 +261,7 @@ Trunk trunk(const Network& net, const Values& values, const Precision& precision
 }
 
 at::Tensor head(const ModelConfig& config, const Trunk& trunk, const at::Tensor& prediction) {
-  const at::Tensor y = at::linear(trunk.features, trunk.head_weight, trunk.head_bias);
+  const at::Tensor y = at::linear(trunk.features, trunk.head_weight, trunk.head_bias.view(-1));
   if (config.prediction) return add_prediction(y, in_real_units(prediction));
   return config.head == HeadKind::full444 ? at::sigmoid(y) : y;
 }

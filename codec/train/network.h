@@ -63,6 +63,9 @@ at::Tensor uniform_noise(const Network& network, const at::Tensor& like);
 /// Fresh parameters, reproducible from the seed.
 Network make_network(const ModelConfig& config, uint64_t seed, at::Device device);
 
+/// Copies the parameters of a trained network, if it is of the same shape.
+void start_from(Network& network, const Network& trained);
+
 /// Dequantised (or plain) values for this precision.
 Values prepare_values(const Network& network, const Precision& precision);
 

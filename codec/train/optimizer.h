@@ -1,5 +1,6 @@
 // Adam (arXiv 1412.6980) over groups of tensors with their own learning rates, in one pass per
-// tensor.
+// tensor. Cautious (arXiv 2411.16085): a parameter whose gradient points against its momentum
+// waits, the others move 1.5 times as far.
 #pragma once
 
 #include <ATen/ATen.h>

@@ -138,9 +138,8 @@ Targets PictureStore::targets(int frame, const std::vector<int64_t>& views,
 
 ops::HeadTargets PictureStore::packed(int frame, const std::vector<int64_t>& views) const {
   const ViewInfo& first = sequence_.views[size_t(views_[size_t(views[0])])];
-  ops::HeadTargets out{.texture_bits = bit_depth(first.texture),
-                       .height = first.height,
-                       .width = first.width};
+  ops::HeadTargets out{
+      .texture_bits = bit_depth(first.texture), .height = first.height, .width = first.width};
   for (const int64_t v : views) {
     const size_t view = size_t(views_[size_t(v)]);
     out.texture.push_back(pictures_[0][view][size_t(frame)].data);

@@ -49,7 +49,7 @@ class PictureStore {
     at::Tensor data;
   };  // [h2][w2][6 or 4] kByte or kUInt16 at ceil(size / 2)
   const SequenceInfo sequence_;
-  std::vector<int> views_;  // of the network
+  std::vector<int> views_;                        // of the network
   std::vector<std::vector<Packed>> pictures_[2];  // [component][view][frame]
 };
 

@@ -11,6 +11,7 @@
 #include "base/try.h"
 #include "train/export.h"
 #include "train/loss.h"
+#include "train/ops/ops.h"
 #include "train/optimizer.h"
 #include "train/prune.h"
 #include "train/rate.h"
@@ -162,6 +163,7 @@ Result<TrainResult> train(Network& net, const PictureStore& pictures, const Base
            .phase = phase_name(precision)});
     }
   }
+  ops::release_memory();
   torch::NoGradGuard guard;
   TrainResult result{.steps = step, .seconds = seconds_since(start), .times = times};
   result.lambda = target.lambda();

@@ -1,28 +1,185 @@
+// Speed of whole training steps, where their time goes, and the same network in stock LibTorch
+// operations in the same run: forward() on the composite operations, the loss and the rate of
+// LibTorch operations, torch::optim::Adam. Times are processor time of the process if there is one
+// thread, so that other programs on the machine count less.
+//
+//   train-bench [--threads N] [--steps N] [PROFILE WIDTHxHEIGHT implicit|hybrid]...
 #include <ATen/Parallel.h>
+#include <torch/optim/adam.h>
+
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <string>
+#include <vector>
+
 #include "../train/fixture.h"
+#include "model/plan.h"
+#include "train/loss.h"
+#include "train/ops/ops.h"
+#include "train/rate.h"
+#include "train/sampler.h"
 #include "train/trainer.h"
+
+namespace {
+
 using namespace mvinr;
 using namespace mvinr::train_test;
-static double cpu() { timespec t; clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); return t.tv_sec + 1e-9 * t.tv_nsec; }
-static double wall() { timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec + 1e-9 * t.tv_nsec; }
+
+constexpr int kViews = 4, kFrames = 8;
+constexpr double kLambda = 0.004;
+
+double now(int threads) {
+  timespec t{};
+  clock_gettime(threads == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+  return double(t.tv_sec) + 1e-9 * double(t.tv_nsec);
+}
+
+struct Case {
+  std::string profile;
+  int width, height;
+  bool hybrid;
+};
+
+struct Bench {
+  testutil::Clip clip;
+  std::vector<int> base_views;
+  PictureStore store;
+  BaseStore base;
+  ModelConfig config;
+
+  explicit Bench(const Case& c)
+      : clip(testutil::make_clip(
+            {.views = kViews, .frames = kFrames, .width = c.width, .height = c.height})),
+        base_views(c.hybrid ? std::vector<int>{1} : std::vector<int>{}),
+        store(store_of(clip, network_views(clip, base_views))),
+        base(base_store_of(clip, base_views)),
+        config(profile_for(clip, c.profile, base_views)) {}
+
+  /// Mean luma error of all pictures as a decoder would show them.
+  double psnr(const Network& net) const {
+    c10::NoGradGuard guard;
+    const Values values = prepare_values(net, kHard);
+    double sum = 0;
+    for (int t = 0; t < kFrames; ++t)
+      for (int64_t v = 0; v < config.views; ++v) {
+        const at::Tensor prediction = base.prediction(t, {v}, at::kCPU);
+        sum += distortion(config, forward(net, values, kHard, t, {v}, prediction),
+                          store.targets(t, {v}, config, at::kCPU), Loss::psnr, 1)
+                   .mse[0]
+                   .item<double>();
+      }
+    return -10 * std::log10(sum / (kFrames * config.views));
+  }
+};
+
+/// The steps of train() at a constant learning rate, in the phase with quantisation and noise.
+/// Returns seconds per step.
+double stock_steps(const Bench& b, Network& net, int steps, int threads) {
+  const Precision precision{.weights = true, .grids_noise = true, .activations = true};
+  std::vector<at::Tensor> parameters;
+  for (const Parameter& p : net.parameters) {
+    parameters.push_back(p.value);
+    parameters.push_back(p.log_step);
+  }
+  for (const ContextParameters& c : net.contexts)
+    if (c.out_bias.defined())
+      for (const at::Tensor& t : c.all()) parameters.push_back(t);
+  torch::optim::Adam adam(parameters, torch::optim::AdamOptions(1e-3).betas({0.9, 0.95}));
+  const int64_t canvas = int64_t(b.config.canvas_width) * b.config.canvas_height;
+  Sampler sampler(b.store.size_groups(), kFrames, int(std::max<int64_t>(1, (1 << 16) / canvas)), 1);
+  const double samples = double(canvas) * b.config.views * kFrames;
+  const double start = now(threads);
+  for (int step = 0; step < steps; ++step) {
+    const auto batch = sampler.next();
+    const at::Tensor prediction = b.base.prediction(batch.frame, batch.views, at::kCPU);
+    const at::Tensor output = forward(net, prepare_values(net, precision), precision, batch.frame,
+                                      batch.views, prediction);
+    at::Tensor loss =
+        distortion(b.config, output, b.store.targets(batch.frame, batch.views, b.config, at::kCPU),
+                   Loss::psnr, 1)
+            .loss;
+    if (step % 16 == 0) loss = loss + estimate_rate(net, false).bits * (kLambda * 16 / samples);
+    adam.zero_grad();
+    loss.backward();
+    adam.step();
+  }
+  return (now(threads) - start) / steps;
+}
+
+void run(const Case& c, int steps, int threads) {
+  const Bench b(c);
+  const auto plan = make_plan(b.config);
+  const int64_t canvas = int64_t(b.config.canvas_width) * b.config.canvas_height;
+  const int64_t pictures =
+      std::min<int64_t>(std::max<int64_t>(1, (1 << 16) / canvas), b.config.views);
+  // Forward and backward are three forward passes, whatever is recomputed.
+  const double macs = 3.0 * double(multiply_adds(*plan)) * double(pictures);
+
+  Network net = make_network(b.config, 1, at::kCPU);
+  const double start = now(threads);
+  const auto trained = train(net, b.store, b.base, {.lambda = kLambda, .steps = steps}, {});
+  const double fused = (now(threads) - start) / steps;
+  if (!trained) return;
+
+  // The same training on LibTorch's operations, and the speed of a stock step.
+  ops::use_kernel_set("composite");
+  Network composite = make_network(b.config, 1, at::kCPU);
+  const auto slow = train(composite, b.store, b.base, {.lambda = kLambda, .steps = steps}, {});
+  Network stock = make_network(b.config, 1, at::kCPU);
+  const double unfused = stock_steps(b, stock, std::max(8, steps / 16), threads);
+  ops::use_kernel_set(ops::kernel_sets().front());
+  if (!slow) return;
+
+  std::printf("| %s %dx%d %s | %.1f | %.1f | %.1f | %.1f | %.2f / %.2f |", c.profile.c_str(),
+              c.width, c.height, c.hybrid ? "hybrid" : "implicit", 1 / fused, macs / fused * 1e-9,
+              1 / unfused, unfused / fused, b.psnr(net), b.psnr(composite));
+  const TrainTimes& t = trained->times;
+  const double all = t.values + t.forward + t.loss + t.rate + t.backward + t.update;
+  for (const double part : {t.values, t.forward, t.loss, t.rate, t.backward, t.update})
+    std::printf(" %.0f |", 100 * part / all);
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
-  std::string profile = argv[1]; int w = atoi(argv[2]), h = atoi(argv[3]); bool hybrid = atoi(argv[4]);
-  int steps = atoi(argv[5]); int threads = argc > 6 ? atoi(argv[6]) : 1;
+  int threads = 1, steps = 160;
+  std::vector<Case> cases;
+  for (int i = 1; i < argc; ++i) {
+    const std::string a = argv[i];
+    if (a == "--threads" && i + 1 < argc) {
+      threads = std::max(1, std::atoi(argv[++i]));
+    } else if (a == "--steps" && i + 1 < argc) {
+      steps = std::max(1, std::atoi(argv[++i]));
+    } else if (Case c{.profile = a};
+               i + 2 < argc && std::sscanf(argv[i + 1], "%dx%d", &c.width, &c.height) == 2) {
+      c.hybrid = std::strcmp(argv[i + 2], "hybrid") == 0;
+      cases.push_back(c);
+      i += 2;
+    } else {
+      std::fprintf(stderr,
+                   "usage: train-bench [--threads N] [--steps N] "
+                   "[PROFILE WIDTHxHEIGHT implicit|hybrid]...\n");
+      return 2;
+    }
+  }
+  if (cases.empty())
+    cases = {{"xxs", 512, 288, true},
+             {"xs", 256, 144, false},
+             {"xs", 512, 288, false},
+             {"s", 512, 288, false}};
   at::set_num_threads(threads);
-  auto clip = testutil::make_clip({.views = 4, .frames = 32, .width = w, .height = h});
-  std::vector<int> base = hybrid ? std::vector<int>{1} : std::vector<int>{};
-  PictureStore store = store_of(clip, network_views(clip, base));
-  BaseStore bs = base_store_of(clip, base);
-  ModelConfig config = profile_for(clip, profile, base);
-  Network net = make_network(config, 1, at::kCPU);
-  double c = cpu(), t = wall();
-  auto r = train(net, store, bs, {.lambda = 0.004, .steps = steps}, {});
-  c = cpu() - c; t = wall() - t;
-  auto& p = r->times; double k = 1e3 / steps;
-  printf("values %.3f forward %.3f loss %.3f rate %.3f backward %.3f update %.3f ms\n", p.values*k, p.forward*k, p.loss*k, p.rate*k, p.backward*k, p.update*k);
-  printf("%s %dx%d %s: %.1f steps/s wall, %.3f ms/step cpu\n", profile.c_str(), w, h, hybrid ? "hybrid" : "implicit", steps / t, c / steps * 1e3);
+  ops::set_threads(threads);
+  std::printf(
+      "%d threads, %d steps, kernels: %s\n"
+      "| | steps/s | GMAC/s | stock steps/s | times as fast | luma dB, stock dB | values %% | "
+      "forward %% | loss %% | rate %% | backward %% | update %% |\n"
+      "|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+      threads, steps, ops::kernel_set().c_str());
+  for (const Case& c : cases) run(c, steps, threads);
+  return 0;
 }

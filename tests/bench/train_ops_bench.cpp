@@ -77,11 +77,10 @@ void others() {
   const Tensor feat = leaf({4, 72, 128, 16}, 0.2);
   for (const std::string& set : kernel_sets()) {
     use_kernel_set(set);
-    std::printf(
-        "%s: upsample %.2f ms, pointwise %.2f ms, layer_norm %.2f ms\n", set.c_str(),
-        1e3 * seconds([&] { return upsample_bilinear(x, 2, tile); }, {x, tile}),
-        1e3 * seconds([&] { return pointwise(feat, w, bias); }, {feat, w, bias}),
-        1e3 * seconds([&] { return layer_norm(feat); }, {feat}));
+    std::printf("%s: upsample %.2f ms, pointwise %.2f ms, layer_norm %.2f ms\n", set.c_str(),
+                1e3 * seconds([&] { return upsample_bilinear(x, 2, tile); }, {x, tile}),
+                1e3 * seconds([&] { return pointwise(feat, w, bias); }, {feat, w, bias}),
+                1e3 * seconds([&] { return layer_norm(feat); }, {feat}));
   }
 }
 
@@ -89,7 +88,9 @@ void others() {
 
 /// Argument: the number of threads.
 int main(int argc, char** argv) {
-  if (argc > 1) at::set_num_threads(std::max(1, std::atoi(argv[1])));
+  const int threads = argc > 1 ? std::max(1, std::atoi(argv[1])) : 1;
+  at::set_num_threads(threads);
+  set_threads(threads);
   at::manual_seed(1);
   std::printf("%d threads\n", at::get_num_threads());
   block(4, 72, 128, 16, 3);

@@ -183,6 +183,32 @@ TEST(Encoder, CountsFramesFromGopToGop) {
   }
 }
 
+TEST(Encoder, BeginsAGopWithTheNetworkOfTheLastOne) {
+  const auto clip = testutil::make_clip({.views = 2, .frames = 2, .width = 48, .height = 32});
+  auto second = [&](bool warm) {
+    EncoderOptions options = quick(2);
+    options.time_budget = 0;
+    options.effort = 1;
+    options.warm_start = warm;
+    auto encoder = Encoder::create(clip.sequence, options);
+    EXPECT_TRUE(encoder);
+    EncodedGop last;
+    for (int gop = 0; gop < 2; ++gop) {
+      add_all(**encoder, clip);
+      auto coded = (*encoder)->encode_gop(clip.frames);
+      EXPECT_TRUE(coded) << coded.error().message;
+      if (coded) last = std::move(coded).value();
+    }
+    return last;
+  };
+  const EncodedGop cold = second(false), warm = second(true);
+  expect_measured_stats(clip, warm);  // by a decoder that knows no other GOP
+  std::printf("cold %.2f dB, warm %.2f dB\n", cold.stats.mean_texture_psnr,
+              warm.stats.mean_texture_psnr);
+  EXPECT_GT(warm.stats.mean_texture_psnr, cold.stats.mean_texture_psnr + 0.5);
+  EXPECT_EQ(warm.bytes, second(true).bytes);
+}
+
 TEST(Encoder, RefusesAGopWithAMissingPicture) {
   const auto clip = testutil::make_clip({.views = 2, .frames = 2, .width = 32, .height = 32});
   auto encoder = Encoder::create(clip.sequence, quick(4));

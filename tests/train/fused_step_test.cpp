@@ -103,9 +103,8 @@ TEST_P(FusedStep, GridsOfAnInstantEqualTheirComposition) {
     Network net = random_network(profile_for(clip, profile));
     const Precision hard = kHard, plain{};
     for (const Precision& precision : {plain, hard})
-      for (const auto& [frame, views] : {std::pair<int, std::vector<int64_t>>{0, {1}},
-                                         {3, {0, 1, 2}},
-                                         {5, {0, 2}}}) {
+      for (const auto& [frame, views] :
+           {std::pair<int, std::vector<int64_t>>{0, {1}}, {3, {0, 1, 2}}, {5, {0, 2}}}) {
         ops::use_kernel_set(GetParam());
         const GridOutcome fused = grids_of(net, precision, frame, views);
         ops::use_kernel_set("composite");
@@ -116,7 +115,8 @@ TEST_P(FusedStep, GridsOfAnInstantEqualTheirComposition) {
           // Rounding to Q10 may fall on either side.
           EXPECT_LE((fused.planes[i] - composed.planes[i]).abs().max().item<double>(), 1.1 / 1024);
           EXPECT_LE((fused.planes[i] != composed.planes[i]).to(at::kFloat).mean().item<double>(),
-                    precision.activations ? 0.001 : 1) << profile << i;
+                    precision.activations ? 0.001 : 1)
+              << profile << i;
           if (!precision.activations) {
             EXPECT_LT(difference(fused.planes[i], composed.planes[i]), 1e-6);
           }
@@ -162,7 +162,8 @@ TEST_P(FusedStep, TheSameSeedGivesTheSameNoise) {
   const Network b = make_network(profile_for(clip), 3, at::kCPU);
   const Precision noisy{.grids_noise = true};
   for (int i = 0; i < 2; ++i)
-    EXPECT_TRUE(at::equal(grid_planes(a, noisy, i, {0})[0][0], grid_planes(b, noisy, i, {0})[0][0]));
+    EXPECT_TRUE(
+        at::equal(grid_planes(a, noisy, i, {0})[0][0], grid_planes(b, noisy, i, {0})[0][0]));
 }
 
 INSTANTIATE_TEST_SUITE_P(KernelSets, FusedStep, testing::ValuesIn(ops::kernel_sets()),

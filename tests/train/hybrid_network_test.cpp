@@ -130,8 +130,8 @@ TEST(HybridNetwork, BeginsWithThePrediction) {
   ASSERT_EQ(prediction.sizes(), (std::vector<int64_t>{2, 24, 32, 14}));
   c10::NoGradGuard guard;
   const Tensor y = forward(net, prepare_values(net, {}), {}, 0, {0, 1}, planes);
-  EXPECT_TRUE(at::allclose(
-      y, forward(net, prepare_values(net, {}), {}, 0, {0, 1}, prediction), 1e-5, 1e-5));
+  EXPECT_TRUE(at::allclose(y, forward(net, prepare_values(net, {}), {}, 0, {0, 1}, prediction),
+                           1e-5, 1e-5));
   const Tensor seen = prediction.narrow(3, 10, 4) == 1;
   EXPECT_GT(seen.to(at::kFloat).mean().item<double>(), 0.5);
   const Tensor error = (y.narrow(3, 0, 4) - prediction.narrow(3, 0, 4)).abs();

@@ -1,7 +1,6 @@
 // Fused training operations beside the same maths in LibTorch operations, for the tests of both.
 #pragma once
 
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -78,7 +77,7 @@ class TrainOps : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     ASSERT_TRUE(use_kernel_set(GetParam()));
-    at::set_num_threads(2);
+    set_threads(2);
     at::manual_seed(1);
   }
   void TearDown() override { use_kernel_set(kernel_sets().front()); }
@@ -121,12 +120,10 @@ inline Tensors block_inputs(const BlockCase& c, bool exact) {
           bias(c.outputs)};
 }
 
-inline Operation block_operation(const BlockCase& c, Quantise q, bool reference,
-                                 double guard = 0) {
+inline Operation block_operation(const BlockCase& c, Quantise q, bool reference, double guard = 0) {
   const auto function = reference ? composite::convnext_block : convnext_block;
   return [=](const Tensors& t) {
-    return function(t[0], t[1], t[2], c.norm, t[3], t[4], t[5], t[6], c.residual, q,
-                    guard);
+    return function(t[0], t[1], t[2], c.norm, t[3], t[4], t[5], t[6], c.residual, q, guard);
   };
 }
 

@@ -157,7 +157,7 @@ TEST_P(TrainOps, TheThreadCountDoesNotMatter) {
   const Tensors inputs = block_inputs(c, false);
   const Outcome two = run(block_operation(c, kPlain, false), inputs);
   for (const int threads : {1, 5}) {
-    at::set_num_threads(threads);
+    set_threads(threads);
     const Outcome other = run(block_operation(c, kPlain, false), inputs);
     EXPECT_TRUE(at::equal(two.value, other.value)) << threads;
     if (GetParam() == "composite") continue;  // LibTorch's own sums

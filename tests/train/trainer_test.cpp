@@ -10,6 +10,7 @@
 
 #include "fixture.h"
 #include "train/loss.h"
+#include "train/ops/ops.h"
 
 namespace mvinr::train_test {
 namespace {
@@ -55,7 +56,7 @@ TEST(Trainer, GivesFewerBitsForALargerLambda) {
 }
 
 TEST(Trainer, GivesTheSameBytesForTheSameSeedOnly) {
-  const auto clip = testutil::make_clip({.views = 3, .frames = 2, .width = 48, .height = 32});
+  const auto clip = testutil::make_clip({.views = 3, .frames = 2, .width = 96, .height = 64});
   auto bytes = [&](uint64_t seed) {
     return access_unit_of(clip,
                           train_on(clip, "xxs", {.prune = 0.2, .steps = 40, .seed = seed}).network);
@@ -63,6 +64,10 @@ TEST(Trainer, GivesTheSameBytesForTheSameSeedOnly) {
   const auto first = bytes(7);
   EXPECT_EQ(first, bytes(7));
   EXPECT_NE(first, bytes(8));
+  ops::set_threads(3);
+  const auto shared = bytes(7);
+  ops::set_threads(1);
+  EXPECT_EQ(first, shared) << "the number of threads matters";
 }
 
 TEST(Trainer, LearnsWithThePapersLossAndWithoutDepth) {

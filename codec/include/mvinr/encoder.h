@@ -36,7 +36,11 @@ struct EncoderOptions {
   // add_base(), their coded bytes through add_base_unit(). Needs cameras of all views and depth.
   std::vector<int> base_views;
   double depth_weight = 1.0;  // weight of depth distortion; [0, 100]
-  double prune = 0;           // share of weights set to zero, [0, 0.95] (papers: 0.15, 0.60)
+  // Training of a GOP begins with the network of the one before, where it is of the same shape. The
+  // decoder does not see it: every GOP still stands alone. Then the bytes of a GOP depend on the
+  // GOPs that this Encoder has coded before.
+  bool warm_start = false;
+  double prune = 0;  // share of weights set to zero, [0, 0.95] (papers: 0.15, 0.60)
   uint64_t seed = 1;
   std::string device = "auto";  // "auto", "cpu", "cuda:N"
   int threads = 0;              // 0: one per core

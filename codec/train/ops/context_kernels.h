@@ -50,8 +50,8 @@ inline LaplaceBits laplace(Vec x, Vec l) {
   const Vec in_dl = -0.5f * (up * (y - half) - down * (y + half)) / p;
   const IntVec outside = a > 0.5f;
   const Vec dx = select(outside, inverse, in_dx) * kLog2e;
-  return {minimum(select(outside, out, -log2_fast(p)), splat(kMaxBits)),
-          select(x < 0.0f, -dx, dx), select(outside, out_dl, in_dl)};
+  return {minimum(select(outside, out, -log2_fast(p)), splat(kMaxBits)), select(x < 0.0f, -dx, dx),
+          select(outside, out_dl, in_dl)};
 }
 
 /// Lane sums of the gradients, ContextFloats with kLanes floats for each.
@@ -85,8 +85,8 @@ inline double context_row(const ContextRow& row, const ContextFloats& m, float* 
       for (int k = 0; k < kContexts; ++k) out[o] += broadcast(&m.skip_weight[o][k]) * c[k];
       for (int j = 0; j < kContextHidden; ++j) out[o] += broadcast(&m.out_weight[o][j]) * h[j];
     }
-    const LaplaceBits b = laplace(load_row(row.symbol, x, width) - out[0],
-                                  clamp(out[1], kMinLogScale, kMaxLogScale));
+    const LaplaceBits b =
+        laplace(load_row(row.symbol, x, width) - out[0], clamp(out[1], kMinLogScale, kMaxLogScale));
     total += keep(valid, b.bits);
     if (!row.symbol_gradient) continue;
 

@@ -15,8 +15,8 @@ struct HeadFunction : public torch::autograd::Function<HeadFunction> {
                                const HeadTargets& targets, const std::array<float, 10>& weights,
                                bool gradients) {
     const Kernels& kernels = *current_kernels();
-    const Tensor wt = transpose_padded(w, kHeadLanes), bias = pad_bias(b, w.size(0), kHeadLanes, {}),
-                 w_rows = pad_rows(w, kernels.lanes);
+    const Floats wt = transpose_padded(w, kHeadLanes),
+                 bias = pad_bias(b, w.size(0), kHeadLanes, {}), w_rows = pad_rows(w, kernels.lanes);
     Head h;
     h.images = feat.size(0);
     h.height = int(feat.size(1));
@@ -24,9 +24,9 @@ struct HeadFunction : public torch::autograd::Function<HeadFunction> {
     h.channels = int(feat.size(3));
     h.outputs = int(w.size(0));
     h.features = feat.const_data_ptr<float>();
-    h.wt = wt.const_data_ptr<float>();
-    h.b = bias.const_data_ptr<float>();
-    h.w = w_rows.const_data_ptr<float>();
+    h.wt = wt.data();
+    h.b = bias.data();
+    h.w = w_rows.data();
     if (prediction) h.prediction = prediction->const_data_ptr<int16_t>();
     std::vector<const void*> texture, depth;
     for (const Tensor& t : targets.texture) texture.push_back(t.const_data_ptr());
@@ -44,7 +44,7 @@ struct HeadFunction : public torch::autograd::Function<HeadFunction> {
     const int64_t rows = h.images * h.height;
     const int64_t shares = share_count(rows, rows * h.width, feat.numel() * kHeadLanes);
     const int64_t at_bias = h.channels * kHeadLanes;
-    const ShareSums sums = make_sums(shares, at_bias + kHeadLanes);
+    ShareSums sums(shares, at_bias + kHeadLanes);
     std::vector<std::array<double, kHeadLanes>> squares(size_t(shares), {{}});
     Tensor dfeat;
     if (gradients) dfeat = make_tensor(feat.sizes());
@@ -55,8 +55,9 @@ struct HeadFunction : public torch::autograd::Function<HeadFunction> {
                         thread_scratch(kernels.head_scratch(h)));
     });
     if (gradients)
-      ctx->save_for_backward({dfeat, sums.gather(0, h.channels, h.outputs, kHeadLanes, true),
-                              sums.gather(at_bias, 1, h.outputs, kHeadLanes, false)});
+      ctx->save_for_backward({dfeat,
+                              sums.gather(0, h.channels, h.outputs, kHeadLanes, true, w.sizes()),
+                              sums.gather(at_bias, 1, h.outputs, kHeadLanes, false, b.sizes())});
     const Tensor total = at::zeros({10}, torch::kFloat64);
     double loss = 0;
     for (size_t k = 0; k < 10; ++k) {
@@ -73,8 +74,8 @@ struct HeadFunction : public torch::autograd::Function<HeadFunction> {
     const variable_list saved = ctx->get_saved_variables();
     const float scale = grads[0].item<float>();
     auto scaled = [&](const Tensor& t) { return scale == 1.0f ? t : t * scale; };
-    return {scaled(saved[0]), scaled(saved[1]), scaled(saved[2]).view({-1}), Tensor(), Tensor(),
-            Tensor(), Tensor()};
+    return {scaled(saved[0]), scaled(saved[1]), scaled(saved[2]), Tensor(),
+            Tensor(),         Tensor(),         Tensor()};
   }
 };
 
@@ -84,16 +85,18 @@ void check(const Tensor& feat, const Tensor& w, const Tensor& b, const Tensor& p
                   b.numel() == w.size(0),
               "the head's features, weight and bias do not fit");
   const bool depth = !t.depth.empty();
-  TORCH_CHECK(w.size(0) == (prediction.defined() ? 15 : depth ? 10 : 6) &&
+  TORCH_CHECK(w.size(0) == (prediction.defined() ? 15
+                            : depth              ? 10
+                                                 : 6) &&
                   (depth || !prediction.defined()),
               "the head has 6 outputs, 10 with depth, 15 with a prediction");
-  TORCH_CHECK(!prediction.defined() ||
-                  (prediction.sizes().slice(0, 3) == feat.sizes().slice(0, 3) &&
-                   prediction.dim() == 4 && prediction.size(3) == 14),
-              "the prediction must be [N, h, w, 14]");
-  TORCH_CHECK(t.height > 0 && t.width > 0 && t.height <= 2 * feat.size(1) &&
-                  t.width <= 2 * feat.size(2),
-              "pictures of ", t.width, "x", t.height, " do not fit the features");
+  TORCH_CHECK(
+      !prediction.defined() || (prediction.sizes().slice(0, 3) == feat.sizes().slice(0, 3) &&
+                                prediction.dim() == 4 && prediction.size(3) == 14),
+      "the prediction must be [N, h, w, 14]");
+  TORCH_CHECK(
+      t.height > 0 && t.width > 0 && t.height <= 2 * feat.size(1) && t.width <= 2 * feat.size(2),
+      "pictures of ", t.width, "x", t.height, " do not fit the features");
   const auto fits = [&](const std::vector<Tensor>& planes, int64_t channels) {
     for (const Tensor& p : planes)
       if (p.dim() != 3 || p.size(0) != (t.height + 1) / 2 || p.size(1) != (t.width + 1) / 2 ||
@@ -121,9 +124,8 @@ HeadLoss head_loss(const Tensor& feat, const Tensor& w, const Tensor& b, const T
   const Tensor planes = prediction.defined() ? prediction.contiguous() : prediction;
   const bool gradients = at::GradMode::is_enabled() &&
                          (feat.requires_grad() || w.requires_grad() || b.requires_grad());
-  const variable_list out =
-      HeadFunction::apply(feat.contiguous(), w.contiguous(), b.reshape({-1}).contiguous(),
-                          maybe(planes), targets, weights, gradients);
+  const variable_list out = HeadFunction::apply(feat.contiguous(), w.contiguous(), b.contiguous(),
+                                                maybe(planes), targets, weights, gradients);
   return {out[0], out[1]};
 }
 

@@ -83,8 +83,8 @@ inline void head_errors(const Head& h, const HeadCounts& counts, const HeadBuffe
     const Outputs texture = *reinterpret_cast<const LooseOutputs*>(s.texture + i * kTexturePlanes);
     const Outputs depth = *reinterpret_cast<const LooseOutputs*>(s.depth + i * kDepthPlanes);
     const bool last_column = odd && x + i == h.picture_width / 2;
-    const Outputs on = *reinterpret_cast<const LooseOutputs*>(
-        counts.on[2 * int(last_row) + int(last_column)]);
+    const Outputs on =
+        *reinterpret_cast<const LooseOutputs*>(counts.on[2 * int(last_row) + int(last_column)]);
     Outputs value = o, predicted{}, opened{};
     if (Predicted) {  // docs/bitstream.md 5.8
       predicted = *reinterpret_cast<const LooseOutputs*>(s.prediction + i * kPredictionPlanes);
@@ -96,14 +96,16 @@ inline void head_errors(const Head& h, const HeadCounts& counts, const HeadBuffe
       const Outputs of_chroma = __builtin_shuffle(mean, OutputIndex{});
       value += (chroma ? of_chroma : gate) * predicted;
     }
-    const Outputs error = on > 0.0f ? value - __builtin_shuffle(texture, depth, targets) : Outputs{};
+    const Outputs error =
+        on > 0.0f ? value - __builtin_shuffle(texture, depth, targets) : Outputs{};
     sum += error * error;
     const Outputs g = error * weight;
     Outputs gradient = picture ? g : Outputs{};
     if (Predicted) {
       const Outputs p = picture ? g * predicted : Outputs{};
       // Each gate of luma has a quarter of the chroma's part.
-      const Outputs uv = __builtin_shuffle(p, OutputIndex{} + 4) + __builtin_shuffle(p, OutputIndex{} + 5);
+      const Outputs uv =
+          __builtin_shuffle(p, OutputIndex{} + 4) + __builtin_shuffle(p, OutputIndex{} + 5);
       Outputs to_gate = p + (luma ? 0.25f * uv : Outputs{});
       // Straight through, but not further out of the range.
       to_gate = ((opened >= 1.0f) & (to_gate < 0.0f)) | ((opened <= 0.0f) & (to_gate > 0.0f))
@@ -147,8 +149,7 @@ inline void head_loss(const Head& h, double* sums, float* dfeatures, float* dw, 
                        h.depth_unit, s.depth);
         if (h.prediction)
           for (int i = 0; i < seen * kPredictionPlanes; ++i)
-            s.prediction[i] =
-                float(h.prediction[pixel * kPredictionPlanes + i]) * (1.0f / 1024.0f);
+            s.prediction[i] = float(h.prediction[pixel * kPredictionPlanes + i]) * (1.0f / 1024.0f);
         multiply(seen, kHeadLanes, h.channels, features, h.channels, h.wt, kHeadLanes, s.outputs,
                  kHeadLanes);
         (h.prediction ? head_errors<true> : head_errors<false>)(h, counts, s, y, x, seen, squares);

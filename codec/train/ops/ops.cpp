@@ -40,7 +40,7 @@ const Kernels*& selected() {
   return kernels;
 }
 
-Tensor flat(const Tensor& bias) { return bias.defined() ? bias.reshape({-1}).contiguous() : bias; }
+Tensor dense(const Tensor& t) { return t.defined() ? t.contiguous() : t; }
 
 void check_bias(const Tensor& bias, int64_t count, const char* name) {
   TORCH_CHECK(!bias.defined() || bias.numel() == count, name, " has ", bias.numel(),
@@ -106,8 +106,8 @@ Tensor convnext_block(const Tensor& x, const Tensor& dw_weight, const Tensor& dw
   if (!fusable({x, dw_weight, dw_bias, w1, b1, w2, b2}))
     return composite::convnext_block(x, dw_weight, dw_bias, norm, w1, b1, w2, b2, residual, q,
                                      guard);
-  return fused_block(x.contiguous(), dw_weight.contiguous(), flat(dw_bias), norm, w1.contiguous(),
-                     flat(b1), w2.contiguous(), flat(b2), residual, q, guard);
+  return fused_block(x.contiguous(), dw_weight.contiguous(), dense(dw_bias), norm, w1.contiguous(),
+                     dense(b1), w2.contiguous(), dense(b2), residual, q, guard);
 }
 
 Tensor upsample_bilinear(const Tensor& x, int scale, const Tensor& tile, Quantise q) {
@@ -118,7 +118,7 @@ Tensor upsample_bilinear(const Tensor& x, int scale, const Tensor& tile, Quantis
                    tile.size(1) == scale && tile.size(2) == scale && tile.size(3) == x.size(3)),
               "the tile must be [1 or N, scale, scale, C]");
   if (!fusable({x, tile})) return composite::upsample_bilinear(x, scale, tile, q);
-  return fused_upsample(x.contiguous(), scale, tile.defined() ? tile.contiguous() : tile, q);
+  return fused_upsample(x.contiguous(), scale, dense(tile), q);
 }
 
 Tensor pointwise(const Tensor& x, const Tensor& w, const Tensor& b, Quantise q, const Tensor& add) {
@@ -131,8 +131,7 @@ Tensor pointwise(const Tensor& x, const Tensor& w, const Tensor& b, Quantise q, 
   const bool planes = x.scalar_type() == torch::kInt16;
   if (!fusable({w, b, add}) || !(planes ? x.is_cpu() : fusable({x})))
     return composite::pointwise(planes ? x.to(torch::kFloat32) / 1024.0 : x, w, b, q, add);
-  return fused_pointwise(x.contiguous(), w.contiguous(), flat(b), q,
-                         add.defined() ? add.contiguous() : add);
+  return fused_pointwise(x.contiguous(), w.contiguous(), dense(b), q, dense(add));
 }
 
 Tensor layer_norm(const Tensor& x, Quantise q, int fraction_bits) {

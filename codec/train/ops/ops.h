@@ -72,16 +72,17 @@ torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& w, const to
 /// clamp10(round10(.)).
 torch::Tensor layer_norm(const torch::Tensor& x, Quantise q = {}, int fraction_bits = 5);
 
-/// Pictures that the shuffle420 head is compared with, samples as PictureStore keeps them: per image
-/// [rows][columns][6] and [rows][columns][4] (none: no depth), uint8 or uint16.
+/// Pictures that the shuffle420 head is compared with, samples as PictureStore keeps them: per
+/// image [rows][columns][6] and [rows][columns][4] (none: no depth), uint8 or uint16.
 struct HeadTargets {
   std::vector<torch::Tensor> texture, depth;
   int texture_bits = 8, depth_bits = 8;
   int height = 0, width = 0;  // in samples, at most twice the features'
 };
 struct HeadLoss {
-  torch::Tensor loss;     // scalar with gradient
-  torch::Tensor squares;  // double [10], without gradient: sums of the squared errors of the outputs
+  torch::Tensor loss;  // scalar with gradient
+  torch::Tensor
+      squares;  // double [10], without gradient: sums of the squared errors of the outputs
 };
 /// Head (1x1 convolution), prediction (int16 [N, h, w, 14] or undefined) and weighted squared error
 /// in one: the sum over k of weights[k] times the squared errors of picture output k, which is
@@ -115,6 +116,10 @@ torch::Tensor layer_norm(const torch::Tensor& x, Quantise q, int fraction_bits);
 std::vector<std::string> kernel_sets();
 std::string kernel_set();
 bool use_kernel_set(const std::string& name);
+
+/// Threads that the fused operations of this process work with, 1 at first. Not to be called while
+/// operations run.
+void set_threads(int count);
 
 /// Gives the memory of earlier tensors back to the system.
 void release_memory();

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <unordered_map>
 #include <vector>
+
+#include "base/thread_pool.h"
 
 namespace mvinr::ops {
 
@@ -74,11 +77,14 @@ Pool& pool() {
   return *pool;
 }
 
+size_t bytes_of(size_t floats) {
+  return (std::max<size_t>(floats, 1) * sizeof(float) + 63) / 64 * 64;
+}
+
 }  // namespace
 
 Tensor make_tensor(at::IntArrayRef shape) {
-  const size_t floats = size_t(c10::multiply_integers(shape));
-  const size_t bytes = (std::max<size_t>(floats, 1) * sizeof(float) + 63) / 64 * 64;
+  const size_t bytes = bytes_of(size_t(c10::multiply_integers(shape)));
   float* memory = pool().take(bytes);
   return at::from_blob(
       memory, shape, [bytes](void* p) { pool().give(p, bytes); }, torch::kFloat32);
@@ -86,65 +92,110 @@ Tensor make_tensor(at::IntArrayRef shape) {
 
 void release_memory() { pool().clear(); }
 
-Tensor pad_rows(const Tensor& w, int64_t lanes, float scale) {
+namespace {
+
+// Loops of a step follow each other within some ten microseconds.
+constexpr int kSpinMicroseconds = 100;
+
+struct Threads {
+  std::mutex mutex;
+  std::shared_ptr<ThreadPool> pool = std::make_shared<ThreadPool>(1);
+};
+Threads& threads() {
+  static Threads* threads = new Threads;
+  return *threads;
+}
+
+}  // namespace
+
+void set_threads(int count) {
+  std::lock_guard lock(threads().mutex);
+  if (threads().pool->workers() != count)
+    threads().pool = std::make_shared<ThreadPool>(count, kSpinMicroseconds);
+}
+
+void parallel_calls(int64_t count, const std::function<void(int64_t)>& run) {
+  if (count == 1) return run(0);
+  std::shared_ptr<ThreadPool> pool;
+  {
+    std::lock_guard lock(threads().mutex);
+    pool = threads().pool;
+  }
+  std::mutex mutex;
+  std::exception_ptr thrown;
+  pool->parallel_for(int(count), [&](int i, int) {
+    try {
+      run(i);
+    } catch (...) {
+      std::lock_guard lock(mutex);
+      thrown = std::current_exception();
+    }
+  });
+  if (thrown) std::rethrow_exception(thrown);
+}
+
+Floats::Floats(int64_t count) : data_(pool().take(bytes_of(size_t(count)))), count_(count) {}
+
+Floats::~Floats() {
+  if (data_) pool().give(data_, bytes_of(size_t(count_)));
+}
+
+Floats pad_rows(const Tensor& w, int64_t lanes) {
   const int64_t rows = w.size(0), columns = w.size(1), stride = round_up_to(columns, lanes);
-  if (stride == columns && scale == 1.0f) return w;
-  Tensor out = make_tensor({rows, stride});
+  Floats out(rows * stride);
   const float* from = w.const_data_ptr<float>();
-  float* to = out.data_ptr<float>();
-  for (int64_t r = 0; r < rows; ++r, to += stride)
-    for (int64_t c = 0; c < stride; ++c) to[c] = c < columns ? *from++ * scale : 0.0f;
+  float* to = out.data();
+  for (int64_t r = 0; r < rows; ++r, from += columns, to += stride) {
+    std::copy_n(from, columns, to);
+    std::fill_n(to + columns, stride - columns, 0.0f);
+  }
   return out;
 }
 
-Tensor transpose_padded(const Tensor& w, int64_t lanes, float scale, const Tensor& mantissa) {
+Floats transpose_padded(const Tensor& w, int64_t lanes, float scale, const Tensor& mantissa) {
   const int64_t rows = w.size(0), columns = w.size(1), stride = round_up_to(rows, lanes);
-  const Tensor divisor = pad_mantissa(mantissa, rows, lanes);
-  const float* m = divisor.const_data_ptr<float>();
-  Tensor out = make_tensor({columns, stride});
+  const float* m = mantissa.defined() ? mantissa.const_data_ptr<float>() : nullptr;
+  Floats out(columns * stride);
   const float* from = w.const_data_ptr<float>();
-  float* to = out.data_ptr<float>();
+  float* to = out.data();
   for (int64_t c = 0; c < columns; ++c, to += stride) {
-    for (int64_t r = 0; r < rows; ++r) to[r] = from[r * columns + c] / m[r] * scale;
+    for (int64_t r = 0; r < rows; ++r) to[r] = from[r * columns + c] / (m ? m[r] : 1.0f) * scale;
     for (int64_t r = rows; r < stride; ++r) to[r] = 0.0f;
   }
   return out;
 }
 
-Tensor pad_mantissa(const Tensor& mantissa, int64_t count, int64_t lanes) {
-  Tensor out = make_tensor({round_up_to(count, lanes)});
-  float* to = out.data_ptr<float>();
-  std::fill_n(to, out.numel(), 1.0f);
-  if (mantissa.defined()) std::copy_n(mantissa.const_data_ptr<float>(), count, to);
+Floats pad_mantissa(const Tensor& mantissa, int64_t count, int64_t lanes) {
+  Floats out(round_up_to(count, lanes));
+  std::fill_n(out.data(), out.size(), 1.0f);
+  if (mantissa.defined()) std::copy_n(mantissa.const_data_ptr<float>(), count, out.data());
   return out;
 }
 
-Tensor pad_bias(const Tensor& b, int64_t count, int64_t lanes, Quantise q, float scale) {
-  Tensor out = make_tensor({round_up_to(count, lanes)});
-  float* to = out.data_ptr<float>();
-  std::fill_n(to, out.numel(), 0.0f);
+Floats pad_bias(const Tensor& b, int64_t count, int64_t lanes, Quantise q, float scale) {
+  Floats out(round_up_to(count, lanes));
+  std::fill_n(out.data(), out.size(), 0.0f);
   if (!b.defined()) return out;
   const float* from = b.const_data_ptr<float>();
   for (int64_t i = 0; i < count; ++i)
-    to[i] = scale * (q.on() ? std::floor(from[i] * 1024.0f + 0.5f) / 1024.0f : from[i]);
+    out.data()[i] = scale * (q.on() ? std::floor(from[i] * 1024.0f + 0.5f) / 1024.0f : from[i]);
   return out;
 }
 
-ShareSums make_sums(int64_t shares, int64_t floats) {
-  Tensor sums = make_tensor({shares, round_up_to(floats, 16)});
-  std::fill_n(sums.data_ptr<float>(), sums.numel(), 0.0f);
-  return {sums};
+ShareSums::ShareSums(int64_t shares, int64_t floats)
+    : shares_(shares), stride_(round_up_to(floats, 16)), sums_(shares * stride_) {
+  std::fill_n(sums_.data(), sums_.size(), 0.0f);
 }
 
 Tensor ShareSums::gather(int64_t offset, int64_t rows, int64_t columns, int64_t lanes,
-                         bool transposed, float scale) const {
-  const int64_t stride = round_up_to(columns, lanes), shares = sums.size(0);
-  float* first = sums.data_ptr<float>() + offset;
-  for (int64_t s = 1; s < shares; ++s) {
-    const float* other = first + s * sums.size(1);
+                         bool transposed, at::IntArrayRef shape, float scale) {
+  const int64_t stride = round_up_to(columns, lanes);
+  float* first = share(0) + offset;
+  for (int64_t s = 1; s < shares_; ++s) {
+    const float* other = first + s * stride_;
     for (int64_t i = 0; i < rows * stride; ++i) first[i] += other[i];
   }
-  Tensor out = transposed ? make_tensor({columns, rows}) : make_tensor({rows, columns});
+  Tensor out = make_tensor(shape);
   float* to = out.data_ptr<float>();
   if (transposed) {
     for (int64_t c = 0; c < columns; ++c)
