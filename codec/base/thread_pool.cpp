@@ -1,6 +1,7 @@
 #include "base/thread_pool.h"
 
 #include <algorithm>
+#include <chrono>
 #include <thread>
 #include <utility>
 
@@ -15,6 +16,23 @@ struct Start {
   ThreadPool* pool;
   int worker;
 };
+
+// Loops often follow within microseconds, less than it takes to sleep and to be woken.
+constexpr auto kSpin = std::chrono::microseconds(30);
+
+template <typename Condition>
+void spin_until(const Condition& condition) {
+  const auto end = std::chrono::steady_clock::now() + kSpin;
+  while (!condition() && std::chrono::steady_clock::now() < end) {
+    for (int i = 0; i < 16; ++i) {
+#if defined(__x86_64__)
+      __builtin_ia32_pause();
+#elif defined(__aarch64__)
+      asm volatile("yield");
+#endif
+    }
+  }
+}
 
 }  // namespace
 
@@ -68,14 +86,18 @@ void ThreadPool::run(int count, Call call, void* function) {
     count_ = count;
     next_.store(0, std::memory_order_relaxed);
     open_ = shared;
-    ++loop_;
+    loop_.fetch_add(1, std::memory_order_relaxed);
   }
   if (shared) wake_.notify_all();
   take_indices(0);
   // A thread that has not woken up by now finds the loop closed: nobody waits for it.
+  {
+    std::lock_guard lock(mutex_);
+    open_ = false;
+  }
+  spin_until([this] { return active_.load(std::memory_order_relaxed) == 0; });
   std::unique_lock lock(mutex_);
-  open_ = false;
-  done_.wait(lock, [this] { return active_ == 0; });
+  done_.wait(lock, [this] { return active_.load(std::memory_order_relaxed) == 0; });
 }
 
 void ThreadPool::work(int worker) {
@@ -85,11 +107,14 @@ void ThreadPool::work(int worker) {
     wake_.wait(lock, [&] { return stop_ || (open_ && loop_ != joined); });
     if (stop_) return;
     joined = loop_;
-    ++active_;
+    active_.fetch_add(1, std::memory_order_relaxed);
     lock.unlock();
     take_indices(worker);
     lock.lock();
-    if (--active_ == 0) done_.notify_one();
+    if (active_.fetch_sub(1, std::memory_order_relaxed) == 1) done_.notify_one();
+    lock.unlock();
+    spin_until([&] { return loop_.load(std::memory_order_relaxed) != joined; });
+    lock.lock();
   }
 }
 

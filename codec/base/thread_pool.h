@@ -45,12 +45,12 @@ class ThreadPool {
 
   std::vector<pthread_t> threads_;
   std::mutex loop_mutex_;  // held by the caller whose loop runs
-  std::mutex mutex_;       // guards what follows, except next_
+  std::mutex mutex_;       // guards what follows, except next_; atomics may be read without it
   std::condition_variable wake_, done_;
-  uint64_t loop_ = 0;  // number of the loop, so that a worker joins each only once
-  bool open_ = false;  // workers may still join the loop
+  std::atomic<uint64_t> loop_{0};  // number of the loop, so that a worker joins each only once
+  bool open_ = false;              // workers may still join the loop
   bool stop_ = false;
-  int active_ = 0;  // threads besides the caller that are inside the loop
+  std::atomic<int> active_{0};  // threads besides the caller that are inside the loop
   int count_ = 0;
   Call call_ = nullptr;
   void* function_ = nullptr;
