@@ -2,13 +2,12 @@
 // (the time does not depend on the content).
 //   decode-bench [--seconds S] [--kernels NAME] [--profile NAME] [--size WxH] [--views N]
 //                [--frames N]
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <fstream>
 #include <string>
 
 #include "model/config.h"
@@ -34,11 +33,14 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Largest resident memory of this process so far.
+/// Largest resident memory since the last reset. (getrusage also counts the program that started
+/// this one.)
+void reset_peak_memory() { std::ofstream("/proc/self/clear_refs") << "5"; }
 double peak_megabytes() {
-  rusage usage = {};
-  getrusage(RUSAGE_SELF, &usage);
-  return double(usage.ru_maxrss) / 1000;
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) return std::atof(line.c_str() + 6) / 1000;
+  return 0;
 }
 
 double cpu_seconds() { return double(std::clock()) / CLOCKS_PER_SEC; }
@@ -87,6 +89,7 @@ Speed measure(const std::vector<std::byte>& bytes, const SequenceInfo& sequence,
 }
 
 bool bench(const std::string& profile, int width, int height, const Options& options) {
+  reset_peak_memory();
   SequenceInfo sequence;
   sequence.views.assign(size_t(options.views), {.width = width,
                                                 .height = height,

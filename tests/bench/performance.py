@@ -51,7 +51,7 @@ def run(command, environment=None):
 
 def program(options, name):
     path = pathlib.Path(options.build) / name
-    subprocess.run(["ninja", "-C", options.build, "--quiet", name], check=True)
+    run(["ninja", "-C", options.build, name])
     return path
 
 
@@ -101,9 +101,10 @@ def kernels(options):
     body = [[f"{name} ({peak:.0f})"] + [f"{found[name, layer][3]:.0f} ({found[name, layer][4]:.0f} %)"
                                         for layer in layers]
             for name, peak in peaks.items()]
-    header = ["set (peak)"] + [("gelu " if l.split("->")[1] > l.split("->")[0] or
-                                int(l.split("->")[1]) > int(l.split("->")[0]) else "") +
-                               l.replace("->", "→") for l in layers]
+    def title(layer):
+        inputs, outputs = map(int, layer.split("->"))
+        return ("gelu " if outputs > inputs else "") + f"{inputs}→{outputs}"
+    header = ["set (peak)"] + [title(layer) for layer in layers]
     return ("GMAC/s of one thread at 128×72 (share of the int8 peak that the same program "
             "measures):\n\n" + table(header, body))
 
@@ -149,7 +150,7 @@ def decode(options):
     drawn = plot(options, "decode", lambda axes: bars(axes, sizes))
     return (text + "\n\n“CPU time of 2 threads”: pictures per second of processor time, as a share "
             "of what one thread does; what is below 1 is lost to sharing or to the other core. MB: "
-            "largest resident memory of the process for 512×288.\n\nWith `--kernels avx2`, share of "
+            "largest resident memory of the process at 512×288, two threads included.\n\nWith `--kernels avx2`, share of "
             "the speed above at 512×288: " +
             ", ".join(f"{name} {value:.2f}" for name, value in ratio.items()) + ".\n" + drawn)
 
