@@ -12,9 +12,7 @@ class Av1(Simulcast):
     def check(self):
         self.ffmpeg = self.programs.need("ffmpeg", "install the package ffmpeg")
         for kind, name in (("encoder", "libsvtav1"), ("decoder", "libdav1d")):
-            if "Unknown" in programs.output([self.ffmpeg, "-hide_banner", "-h", f"{kind}={name}"]) \
-                    or "not recognized" in programs.output(
-                        [self.ffmpeg, "-hide_banner", "-h", f"{kind}={name}"]):
+            if name not in programs.output([self.ffmpeg, "-hide_banner", "-v", "0", f"-{kind}s"]):
                 raise Unavailable(f"{self.ffmpeg} was built without {name}")
 
     def qualities(self):
@@ -39,6 +37,12 @@ class Av1(Simulcast):
         return times
 
     def decode_video(self, clip, stream, component, out):
-        pixels = "gray10le" if component == "depth" else "yuv420p"
-        return programs.run([self.ffmpeg, "-v", "error", "-y", "-c:v", "libdav1d", "-i", stream,
-                             "-vsync", "0", "-pix_fmt", pixels, "-f", "rawvideo", out])
+        # Depth as it is: a conversion to grey would stretch its range.
+        pixels, target = ("yuv420p10le", out.with_suffix(".420")) if component == "depth" else (
+            "yuv420p", out)
+        times = programs.run([self.ffmpeg, "-v", "error", "-y", "-c:v", "libdav1d", "-i", stream,
+                              "-vsync", "0", "-pix_fmt", pixels, "-f", "rawvideo", target])
+        if component == "depth":
+            samples.drop_chroma(target, out, clip)
+            target.unlink()
+        return times

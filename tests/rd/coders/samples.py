@@ -46,3 +46,12 @@ def add_grey_chroma(source, target, clip):
         while (depth := np.fromfile(read, "<u2", clip.width * clip.height)).size:
             depth.tofile(write)
             grey.tofile(write)
+
+
+def drop_chroma(source, target, clip):
+    """The luma of a 10-bit 4:2:0 file."""
+    skip = 4 * ((clip.width + 1) // 2) * ((clip.height + 1) // 2)
+    with open(source, "rb") as read, open(target, "wb") as write:
+        while (luma := np.fromfile(read, "<u2", clip.width * clip.height)).size:
+            luma.tofile(write)
+            read.seek(skip, 1)
