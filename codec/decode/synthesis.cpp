@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <mutex>
 #include <numeric>
+#include <utility>
 
 #include "base/try.h"
 #include "decode/grids.h"
@@ -230,19 +231,24 @@ class Run {
     };
 
     // Each member of the crew works on a band of its own, strip by strip, while it is in the cache.
-    // The results may replace the input: so the rows at the seams of bands, which need a row of the
-    // neighbour's input, are filtered before anybody writes results, and the result of the last row
-    // of a strip waits until the next strip, which needs that row of the input, is filtered.
+    // The results may replace the input: so the rows at the seams of bands, which need the
+    // neighbour's input (or whose vectors reach into it), are filtered before anybody writes
+    // results, and the result of the last row of a strip waits until the next strip, which needs
+    // that row of the input, is filtered.
     const int group = row_group(s.width), strip = strip_rows(s, 1);
-    const bool seams = crew_.pool != nullptr;
-    if (seams)
+    const int reach = 1 + (kGranule + s.width - 1) / s.width;
+    const auto inner_rows = [&](int first, int last) {
+      const int begin = first > 0 ? first + 1 : first;
+      return std::pair(begin, last < rows ? std::max(begin, last - reach) : last);
+    };
+    if (crew_.pool != nullptr)
       share(rows, group, [&](int first, int last, int) {
-        if (first > 0) filter(first, first + 1);
-        if (last < rows && (last - 1 > first || first == 0)) filter(last - 1, last);
+        const auto [inner_first, inner_last] = inner_rows(first, last);
+        if (first < inner_first) filter(first, inner_first);
+        if (inner_last < last) filter(inner_last, last);
       });
     share(rows, group, [&](int first, int last, int lane) {
-      const int inner_first = seams && first > 0 ? first + 1 : first;
-      const int inner_last = seams && last < rows ? last - 1 : last;
+      const auto [inner_first, inner_last] = inner_rows(first, last);
       const int stop_at = last == rows ? end : last * s.width;
       int done = first * s.width;
       for (int y0 = inner_first; y0 < inner_last && !stop_.stop_requested(); y0 += strip) {
@@ -289,9 +295,9 @@ class Run {
   std::stop_token stop_;
   std::vector<int> rows_;
   std::vector<bool> taken_;  // pieces of the layer at work
-  int16_t* current_;    // the feature map
-  int16_t* other_;      // where a step that cannot work in place writes
-  int16_t* depthwise_;  // inside a block
+  int16_t* current_;         // the feature map
+  int16_t* other_;           // where a step that cannot work in place writes
+  int16_t* depthwise_;       // inside a block
 };
 
 }  // namespace
