@@ -7,6 +7,7 @@
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
     !defined(__SANITIZE_THREAD__) && !defined(MVINR_NO_CLONES)
 #define MVINR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#define MVINR_HAVE_CLONES 1  // functions for one instruction set may stand beside them
 #else
 #define MVINR_CLONES
 #endif

@@ -63,6 +63,8 @@ void ThreadPool::spin_until(const Condition& condition) const {
       if (condition()) return;
 #if defined(__x86_64__)
       __builtin_ia32_pause();
+#elif defined(__aarch64__)
+      asm volatile("yield");
 #endif
     }
     if (std::chrono::steady_clock::now() >= end) return;
@@ -88,10 +90,13 @@ void ThreadPool::run(int count, Call call, void* function) {
   }
   if (shared) wake_.notify_all();
   take_indices(0);
-  if (shared) spin_until([this] { return active_.load(std::memory_order_relaxed) == 0; });
   // A thread that has not woken up by now finds the loop closed: nobody waits for it.
+  {
+    std::lock_guard lock(mutex_);
+    open_ = false;
+  }
+  spin_until([this] { return active_.load(std::memory_order_relaxed) == 0; });
   std::unique_lock lock(mutex_);
-  open_ = false;
   done_.wait(lock, [this] { return active_ == 0; });
 }
 

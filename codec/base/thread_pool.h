@@ -17,7 +17,7 @@ class ThreadPool {
   /// refuses a thread, the pool works with those that it has. For loops that follow each other
   /// closely: a thread without work looks for some for `spin_microseconds` before it sleeps, as
   /// waking it takes tens of them.
-  explicit ThreadPool(int threads = 0, int spin_microseconds = 0);
+  explicit ThreadPool(int threads = 0, int spin_microseconds = 30);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;

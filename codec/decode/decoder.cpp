@@ -39,6 +39,11 @@ const char* format_name(SampleFormat format) {
   return "unknown";
 }
 
+Error no_such_view(int view, int views) {
+  return invalid("view " + std::to_string(view) + " of " + std::to_string(views) +
+                 " was asked for");
+}
+
 template <typename AnyPicture>
 Status check_picture(const std::string& name, const AnyPicture& picture, SampleFormat format,
                      const ViewInfo& view) {
@@ -69,14 +74,27 @@ class RealDecoder final : public Decoder {
       : max_samples_(options.max_samples), kernels_(kernels), pool_(options.threads) {}
 
   Result<GopInfo> start_gop(Bytes access_unit) override {
-    MVINR_ASSIGN(std::unique_ptr<Gop> gop,
-                 Gop::open(access_unit, {.max_samples = max_samples_, .workers = pool_.workers()}));
-    if (gop_ == nullptr || !(gop->memory() == gop_->memory())) {
-      maps_.clear();
-      lanes_.clear();
+    MVINR_ASSIGN(std::unique_ptr<Gop> gop, open(access_unit));
+    return make_current(std::move(gop));
+  }
+
+  Result<std::unique_ptr<PreparedGop>> prepare_gop(Bytes access_unit, std::span<const int> views,
+                                                   std::stop_token stop) const override {
+    const Error cancelled{ErrorCode::cancelled, "preparing was stopped"};
+    if (stop.stop_requested()) return cancelled;
+    MVINR_ASSIGN(std::unique_ptr<Gop> gop, open(access_unit));
+    const int count = static_cast<int>(gop->info().sequence.views.size());
+    for (const int view : views) {
+      if (stop.stop_requested()) return cancelled;
+      if (view < 0 || view >= count) return no_such_view(view, count);
+      if (const int v = gop->network_view(view); v >= 0) (void)gop->prepare(v).has_value();
     }
-    gop_ = std::move(gop);
-    return gop_->info();
+    return std::unique_ptr<PreparedGop>(std::move(gop));
+  }
+
+  Result<GopInfo> start_gop(std::unique_ptr<PreparedGop> gop) override {
+    if (gop == nullptr) return invalid("there is no prepared GOP");
+    return make_current(std::unique_ptr<Gop>(static_cast<Gop*>(gop.release())));
   }
 
   std::vector<BaseUnit> base_units() const override {
@@ -122,15 +140,26 @@ class RealDecoder final : public Decoder {
   }
 
  private:
+  Result<std::unique_ptr<Gop>> open(Bytes access_unit) const {
+    return Gop::open(access_unit, {.max_samples = max_samples_, .workers = pool_.workers()});
+  }
+
+  GopInfo make_current(std::unique_ptr<Gop> gop) {
+    if (gop_ == nullptr || !(gop->memory() == gop_->memory())) {
+      maps_.clear();
+      lanes_.clear();
+    }
+    gop_ = std::move(gop);
+    return gop_->info();
+  }
+
   Status check(const RenderJob& job) const {
     const GopInfo& info = gop_->info();
     if (job.frame < 0 || job.frame >= info.frames)
       return invalid("frame " + std::to_string(job.frame) + " of a GOP of " +
                      std::to_string(info.frames) + " frames was asked for");
     const int views = static_cast<int>(info.sequence.views.size());
-    if (job.view < 0 || job.view >= views)
-      return invalid("view " + std::to_string(job.view) + " of " + std::to_string(views) +
-                     " was asked for");
+    if (job.view < 0 || job.view >= views) return no_such_view(job.view, views);
     const ViewInfo& view = gop_->view_info(job.view);
     const std::string name = "view " + std::to_string(job.view);
     if (job.texture != nullptr)

@@ -22,13 +22,13 @@ struct GopLimits {
   int workers = 1;                    // threads of the decoder
 };
 
-class Gop {
+class Gop final : public PreparedGop {
  public:
   /// Copies the bytes, decodes the network and the shared grids. Errors: those of
   /// parse_access_unit; truncated or corrupt (one of these units is damaged), limit_exceeded.
   static Result<std::unique_ptr<Gop>> open(Bytes access_unit, const GopLimits& limits);
 
-  const GopInfo& info() const { return info_; }
+  const GopInfo& info() const override { return info_; }
   const ViewInfo& view_info(int view) const { return info_.sequence.views[view]; }
   const Plan& plan() const { return plan_; }
   std::span<const PackedStep> packed() const { return packed_; }

@@ -1,7 +1,9 @@
 #include "decode/synthesis.h"
 
 #include <algorithm>
+#include <mutex>
 #include <numeric>
+#include <utility>
 
 #include "base/try.h"
 #include "decode/grids.h"
@@ -77,7 +79,16 @@ class Run {
       return;
     }
     const int granules = (total + granule - 1) / granule;
-    crew_.pool->parallel_for(pieces, [&](int piece, int worker) {
+    // Layer after layer, each member takes the same piece if it can: it has its rows in its cache.
+    taken_.assign(size_t(pieces), false);
+    std::mutex mutex;
+    crew_.pool->parallel_for(pieces, [&](int, int worker) {
+      int piece = worker % pieces;
+      {
+        std::lock_guard lock(mutex);
+        while (taken_[size_t(piece)]) piece = (piece + 1) % pieces;
+        taken_[size_t(piece)] = true;
+      }
       const int begin = static_cast<int>(int64_t{granules} * piece / pieces) * granule;
       const int end = static_cast<int>(int64_t{granules} * (piece + 1) / pieces) * granule;
       fn(begin, std::min(end, total), worker);
@@ -219,22 +230,37 @@ class Run {
       kernels_.pointwise(hidden, packed.fc2.layer(), s.residual, shift(out, begin), 0, count);
     };
 
-    if (crew_.pool != nullptr) {
-      share(rows, 1, [&](int y0, int y1, int) { filter(y0, y1); });
-      share_positions(end, chunk, mix);
-    } else {
-      // Strip by strip, while it is in the cache. The result of the last row of a strip waits until
-      // the next strip is filtered, which needs that row of the input.
-      const int strip = strip_rows(s, 1);
-      int done = 0;
-      for (int y0 = 0; y0 < rows && !stop_.stop_requested(); y0 += strip) {
-        const int y1 = std::min(y0 + strip, rows);
+    // Each member of the crew works on a band of its own, strip by strip, while it is in the cache.
+    // The results may replace the input: so the rows at the seams of bands, which need the
+    // neighbour's input (or whose vectors reach into it), are filtered before anybody writes
+    // results, and the result of the last row of a strip waits until the next strip, which needs
+    // that row of the input, is filtered.
+    const int group = row_group(s.width), strip = strip_rows(s, 1);
+    const int reach = 1 + (kGranule + s.width - 1) / s.width;
+    const auto inner_rows = [&](int first, int last) {
+      const int begin = first > 0 ? first + 1 : first;
+      return std::pair(begin, last < rows ? std::max(begin, last - reach) : last);
+    };
+    if (crew_.pool != nullptr)
+      share(rows, group, [&](int first, int last, int) {
+        const auto [inner_first, inner_last] = inner_rows(first, last);
+        if (first < inner_first) filter(first, inner_first);
+        if (inner_last < last) filter(inner_last, last);
+      });
+    share(rows, group, [&](int first, int last, int lane) {
+      const auto [inner_first, inner_last] = inner_rows(first, last);
+      const int stop_at = last == rows ? end : last * s.width;
+      int done = first * s.width;
+      for (int y0 = inner_first; y0 < inner_last && !stop_.stop_requested(); y0 += strip) {
+        const int y1 = std::min(y0 + strip, inner_last);
         filter(y0, y1);
-        const int limit = y1 == rows ? end : (y1 - 1) * s.width / kGranule * kGranule;
+        const int limit = y1 == inner_last ? stop_at : (y1 - 1) * s.width / kGranule * kGranule;
         for (; done < limit; done += std::min(chunk, limit - done))
-          mix(done, std::min(chunk, limit - done), 0);
+          mix(done, std::min(chunk, limit - done), lane);
       }
-    }
+      for (; done < stop_at && !stop_.stop_requested(); done += std::min(chunk, stop_at - done))
+        mix(done, std::min(chunk, stop_at - done), lane);
+    });
     if (!s.residual) std::swap(current_, other_);
   }
 
@@ -268,9 +294,10 @@ class Run {
   const Crew& crew_;
   std::stop_token stop_;
   std::vector<int> rows_;
-  int16_t* current_;    // the feature map
-  int16_t* other_;      // where a step that cannot work in place writes
-  int16_t* depthwise_;  // inside a block
+  std::vector<bool> taken_;  // pieces of the layer at work
+  int16_t* current_;         // the feature map
+  int16_t* other_;           // where a step that cannot work in place writes
+  int16_t* depthwise_;       // inside a block
 };
 
 }  // namespace

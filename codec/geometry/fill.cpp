@@ -1,5 +1,6 @@
 // Holes: what no base sees is filled from the background beside it.
 #include <algorithm>
+#include <cstring>
 
 #include "geometry/warp_parts.h"
 
@@ -39,13 +40,32 @@ void fill_hole(const Layer& layer, int y, int begin, int end, int32_t edge) {
   }
 }
 
+using Block [[gnu::vector_size(16)]] = int32_t;
+Block zeros(const int32_t* from) {
+  Block block;
+  std::memcpy(&block, from, sizeof block);
+  return block == Block{};
+}
+
+// The first hole at or behind column x; `width` if there is none.
+int next_hole(const int32_t* row, int x, int width) {
+  for (; x + 16 <= width; x += 16) {
+    const Block holes =
+        zeros(row + x) | zeros(row + x + 4) | zeros(row + x + 8) | zeros(row + x + 12);
+    int64_t halves[2];
+    std::memcpy(halves, &holes, sizeof holes);
+    if ((halves[0] | halves[1]) != 0) break;
+  }
+  while (x < width && row[x] != 0) ++x;
+  return x;
+}
+
 // Fills the holes between pixels; returns whether holes are left, which reach the picture's side.
 bool fill_inner_holes(const Layer& layer, int32_t edge) {
   bool left_over = false;
   for (int y = 0; y < layer.height; ++y) {
     const int32_t* row = layer.depth + ptrdiff_t{y} * layer.width;
-    for (int x = 0; x < layer.width; ++x) {
-      if (row[x] != 0) continue;
+    for (int x = 0; (x = next_hole(row, x, layer.width)) < layer.width; ++x) {
       const int begin = x;
       while (x < layer.width && row[x] == 0) ++x;
       if (begin > 0 && x < layer.width) {
@@ -58,46 +78,61 @@ bool fill_inner_holes(const Layer& layer, int32_t edge) {
   return left_over;
 }
 
+// below[x] = the row of the nearest pixel at or below row y, for every pixel of the layer.
+constexpr int32_t kNone = 1 << 20;
+void find_below(const Layer& layer, int32_t* below) {
+  std::fill_n(below + ptrdiff_t{layer.height} * layer.width, layer.width, kNone);
+  for (int y = layer.height - 1; y >= 0; --y) {
+    const int32_t* depth = layer.depth + ptrdiff_t{y} * layer.width;
+    int32_t* row = below + ptrdiff_t{y} * layer.width;
+    for (int x = 0; x < layer.width; ++x) row[x] = depth[x] != 0 ? y : row[x + layer.width];
+  }
+}
+
 // Every pixel that is left takes the values of the nearest one in its row or column; of equals, the
-// one in its row, then the one above. `below`: one number per pixel. `above`: one per column.
+// one in its row, then the one above. `below`: one number per pixel and a row more. `above`: one
+// per column.
 void fill_outer_holes(const Layer& layer, int32_t* below, int32_t* above) {
   const int width = layer.width, height = layer.height;
-  constexpr int32_t kNone = 1 << 20;
-  for (int y = height - 1; y >= 0; --y)
-    for (ptrdiff_t x = 0, i = ptrdiff_t{y} * width; x < width; ++x, ++i)
-      below[i] = layer.depth[i] != 0 ? y : y + 1 < height ? below[i + width] : kNone;
+  find_below(layer, below);
   std::fill_n(above, width, -kNone);
   for (int y = 0; y < height; ++y) {
     const ptrdiff_t start = ptrdiff_t{y} * width;
     const int32_t* row = layer.depth + start;
-    // Holes that are left touch a side, so the pixels of a row are one run (what this loop fills
-    // becomes negative).
+    // Holes that are left touch a side, so the pixels of a row are one run [first, last] (what this
+    // loop fills becomes negative).
     int first = 0, last = width - 1;
     while (first < width && row[first] == 0) ++first;
     while (last > first && row[last] == 0) --last;
-    for (int x = 0; x < width; ++x) {
-      if (x >= first && x <= last && first < width) {
-        above[x] = y;
-        continue;
-      }
+    const auto fill = [&](int x) {
       const int beside = first == width ? kNone : x < first ? first : last;
       const int row_distance = first == width ? kNone : std::abs(beside - x);
       const int up = y - above[x], down = below[start + x] - y;
       const ptrdiff_t to = start + x;
-      if (std::min({row_distance, up, down}) >= kNone - kMaxPictureSize) continue;
+      if (std::min({row_distance, up, down}) >= kNone - kMaxPictureSize) return;
       const ptrdiff_t from = row_distance <= std::min(up, down)
                                  ? start + beside
                                  : ptrdiff_t{up <= down ? above[x] : below[to]} * width + x;
       layer.copy(from, to, -layer.depth[from]);
-    }
+    };
+    for (int x = 0; x < first; ++x) fill(x);
+    if (first == width) continue;
+    std::fill(above + first, above + last + 1, y);
+    for (int x = last + 1; x < width; ++x) fill(x);
   }
-  // If no base sees anything, the picture is grey and far away.
-  for (ptrdiff_t i = 0; i < ptrdiff_t{width} * height; ++i) {
-    if (layer.depth[i] == 0) {
-      layer.depth[i] = -1;
-      for (int v = 0; v < layer.values; ++v) layer.value[v][i] = 512;
-    }
-    layer.depth[i] = std::abs(layer.depth[i]);
+  for (int y = 0; y < height; ++y) {
+    const ptrdiff_t start = ptrdiff_t{y} * width;
+    int32_t* row = layer.depth + start;
+    const auto finish = [&](int x) {
+      if (row[x] == 0) {  // no base sees anything: the picture is grey and far away
+        row[x] = -1;
+        for (int v = 0; v < layer.values; ++v) layer.value[v][start + x] = 512;
+      }
+      row[x] = -row[x];
+    };
+    int x = 0;
+    for (; x < width && row[x] <= 0; ++x) finish(x);
+    for (int right = width - 1; right > x && row[right] <= 0; --right) finish(right);
   }
 }
 

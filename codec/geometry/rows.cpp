@@ -11,10 +11,9 @@ namespace {
 
 constexpr double kFarAway = 1 << 24;  // Q8: beyond every picture, and differences stay small
 
-// |v| < 2^31. Not std::floor: that is a call where SSE4.1 is missing.
+// |v| < 2^31.
 inline __attribute__((always_inline)) int32_t floor_of(double v) {
-  const int32_t truncated = static_cast<int32_t>(v);
-  return truncated - (static_cast<double>(truncated) > v ? 1 : 0);
+  return static_cast<int32_t>(__builtin_floor(v));
 }
 
 inline __attribute__((always_inline)) double clamped(double v, double low, double high) {
@@ -77,6 +76,7 @@ RowProjection project_along(const Projection& p, int y) {
     row.b[i] = static_cast<double>(p.b[i]);
   }
   row.one = 1;
+  row.most = kMaxInverse;
   row.g = static_cast<double>(p.g);
   row.scale = 1.0 / static_cast<double>(int64_t{1} << p.shift);
   return row;
@@ -85,26 +85,42 @@ RowProjection project_along(const Projection& p, int y) {
 // GCC exports the names of clones that are not local, whatever -fvisibility says.
 namespace {
 
+// The position, Q8, of a projected pixel. The dividends are clamped, not the quotients, and
+// `one` is a variable: where constants meet divisions and conversions, the compiler makes branches.
+// The products are exact.
+inline __attribute__((always_inline)) void position(const RowProjection& r, double column,
+                                                    double depth, double hz, int32_t& to_x,
+                                                    int32_t& to_y) {
+  const double hx = r.h[0] + r.a[0] * column + r.b[0] * depth;
+  const double hy = r.h[1] + r.a[1] * column + r.b[1] * depth;
+  const double by = hz > r.one ? hz : r.one, most = kFarAway * by;
+  to_x = floor_of(clamped(hx * 256.0, -most, most) / by);
+  to_y = floor_of(clamped(hy * 256.0, -most, most) / by);
+}
+
 MVINR_CLONES void project(const RowProjection& row, const int32_t* inverse, int count,
                           const Projected& out) {
   const RowProjection r = row;
   int32_t* __restrict to_x = out.x, * __restrict to_y = out.y, * __restrict to_inverse = out.inverse;
   for (int x = 0; x < count; ++x) {
     const double column = x, depth = inverse[x];
-    const double hx = r.h[0] + r.a[0] * column + r.b[0] * depth;
-    const double hy = r.h[1] + r.a[1] * column + r.b[1] * depth;
     const double hz = r.h[2] + r.a[2] * column + r.b[2] * depth;
     const int32_t divisor = floor_of(hz * r.scale);
-    const double by = hz > r.one ? hz : r.one, ratio_by = divisor > r.one ? divisor : r.one;
-    // The dividends are clamped, not the quotients, and `one` is a variable: where constants meet
-    // divisions and conversions, the compiler makes branches. The products are exact.
-    const double most = kFarAway * by;
-    to_x[x] = floor_of(clamped(hx * 256.0, -most, most) / by);
-    to_y[x] = floor_of(clamped(hy * 256.0, -most, most) / by);
+    const double ratio_by = divisor > r.one ? divisor : r.one;
+    position(r, column, depth, hz, to_x[x], to_y[x]);
     const int32_t moved =
         static_cast<int32_t>(clamped(depth * r.g, ratio_by, kMaxInverse * ratio_by) / ratio_by);
     // All bits of the sign: 0 if both are positive.
     to_inverse[x] = moved & ~((divisor - 1) >> 31) & ~((inverse[x] - 1) >> 31);
+  }
+}
+
+MVINR_CLONES void project_positions(const RowProjection& row, const int32_t* inverse, int count,
+                                    int32_t* __restrict to_x, int32_t* __restrict to_y) {
+  const RowProjection r = row;
+  for (int x = 0; x < count; ++x) {
+    const double column = x, depth = inverse[x];
+    position(r, column, depth, r.h[2] + r.a[2] * column + r.b[2] * depth, to_x[x], to_y[x]);
   }
 }
 
@@ -113,10 +129,11 @@ MVINR_CLONES void unproject(const RowProjection& row, const int32_t* inverse, co
   const RowProjection r = row;
   for (int x = 0; x < count; ++x) {
     const double hz = r.h[2] + r.a[2] * x + r.b[2] * inverse[x];
-    const double divisor = floor_of(hz * r.scale);
-    const double back = wanted[x] * clamped(divisor, 0, 1 << 24) / r.g;
-    const int32_t v = static_cast<int32_t>(clamped(back, 1, kMaxInverse));
-    out[x] = wanted[x] > 0 ? v : 0;
+    const int32_t divisor = std::clamp(floor_of(hz * r.scale), 0, 1 << 24);
+    const double back = wanted[x] * double(divisor);
+    // All bits of the sign: 0 where nothing is wanted.
+    out[x] =
+        static_cast<int32_t>(clamped(back, r.g, r.most * r.g) / r.g) & ~((wanted[x] - 1) >> 31);
   }
 }
 
@@ -136,6 +153,11 @@ MVINR_CLONES void to_depth(const DepthScale& scale, const int32_t* inverse, int 
 void project_row(const RowProjection& row, const int32_t* inverse, int count,
                  const Projected& out) {
   project(row, inverse, count, out);
+}
+
+void project_row_positions(const RowProjection& row, const int32_t* inverse, int count, int32_t* x,
+                           int32_t* y) {
+  project_positions(row, inverse, count, x, y);
 }
 
 void unproject_row(const RowProjection& row, const int32_t* inverse, const int32_t* wanted,

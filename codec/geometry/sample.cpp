@@ -1,7 +1,5 @@
-// Backward sampling: where the base shows what a target pixel sees, its colour there, and how that
-// joins what other bases show.
+// Backward sampling: where the base shows what a target pixel sees, and its colour there.
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "base/clones.h"
@@ -19,21 +17,43 @@ inline __attribute__((always_inline)) int32_t between(int32_t v, int32_t low, in
   return v > high ? high : v;
 }
 
+/// The four base pixels around each position: pairs of neighbours above and below.
+struct Around {
+  int32_t *offset, *above, *below;  // of the upper left one; [2 count]
+};
+
+MVINR_CLONES void locate(const Area<int32_t>& base, const Projected& at, int count,
+                         int32_t* __restrict offset) {
+  const int32_t *at_x = at.x, *at_y = at.y;
+  const int32_t width = base.width, height = base.height, stride = int32_t(base.stride);
+  for (int x = 0; x < count; ++x)
+    offset[x] = between((at_y[x] - 128) >> 8, -1, height - 1) * stride +
+                between((at_x[x] - 128) >> 8, -1, width - 1);
+}
+
+// A loop of its own: copying pairs is quicker than the gather instructions.
+void fetch(const Area<int32_t>& base, int count, const Around& around) {
+  for (int x = 0; x < count; ++x) {
+    const int32_t* from = base.origin + around.offset[x];
+    std::memcpy(around.above + 2 * x, from, 2 * sizeof *from);
+    std::memcpy(around.below + 2 * x, from + base.stride, 2 * sizeof *from);
+  }
+}
+
 // Weighs the four base pixels around each position by bilinear weights, but only those that lie on
 // the surface which was projected there: their mean inverse depth, and their share of the weights
 // (Q10). Both are 0 where there is no such pixel. No branches, so that the loop becomes vectors.
 MVINR_CLONES void find_surface(const Area<int32_t>& base, int32_t edge, const Projected& at,
-                               int count, int32_t* __restrict surface, int32_t* __restrict share) {
-  const int32_t *plane = base.origin, *at_x = at.x, *at_y = at.y, *at_inverse = at.inverse;
-  const int32_t width = base.width, height = base.height, stride = int32_t(base.stride);
+                               const int32_t* above, const int32_t* below, int count,
+                               int32_t* __restrict surface, int32_t* __restrict share) {
+  const int32_t *at_x = at.x, *at_y = at.y, *at_inverse = at.inverse;
+  const int32_t width = base.width, height = base.height;
   for (int x = 0; x < count; ++x) {
     const int32_t expected = at_inverse[x];
     const int32_t px = at_x[x] - 128, py = at_y[x] - 128;
     const int32_t ix = px >> 8, iy = py >> 8, fx = px & 255, fy = py & 255;
     const bool inside = (expected > 0) & (ix >= -1) & (iy >= -1) & (ix < width) & (iy < height);
-    const int32_t offset = between(iy, -1, height - 1) * stride + between(ix, -1, width - 1);
-    const int32_t a = plane[offset], b = plane[offset + 1];
-    const int32_t c = plane[offset + stride], d = plane[offset + stride + 1];
+    const int32_t a = above[2 * x], b = above[2 * x + 1], c = below[2 * x], d = below[2 * x + 1];
     const int32_t wa = magnitude(a - expected) <= edge ? (256 - fx) * (256 - fy) : 0;
     const int32_t wb = magnitude(b - expected) <= edge ? fx * (256 - fy) : 0;
     const int32_t wc = magnitude(c - expected) <= edge ? (256 - fx) * fy : 0;
@@ -49,114 +69,6 @@ MVINR_CLONES void find_surface(const Area<int32_t>& base, int32_t edge, const Pr
   }
 }
 
-// Cubic convolution (Keys, 1981, equation 15: a = -1/2) at sixteenths, Q7; each row's sum is 128.
-constexpr std::array<std::array<int32_t, 4>, 16> make_filter() {
-  std::array<std::array<int32_t, 4>, 16> filter{};
-  const auto round = [](int numerator) {  // of 1/8192 to Q7
-    return (numerator + 32 + (1 << 20)) / 64 - (1 << 14);
-  };
-  for (int t = 0; t < 16; ++t) {
-    const int s = 16 - t;
-    // 2 w(-1) = -t^3 + 2 t^2 - t, 2 w(0) = 3 t^3 - 5 t^2 + 2, the others mirrored.
-    filter[t][0] = round(-t * t * t + 32 * t * t - 256 * t);
-    filter[t][3] = round(-s * s * s + 32 * s * s - 256 * s);
-    filter[t][1] = round(3 * t * t * t - 80 * t * t + 8192);
-    filter[t][2] = 128 - filter[t][0] - filter[t][1] - filter[t][3];
-  }
-  return filter;
-}
-alignas(16) constexpr auto kFilter = make_filter();
-
-using Half4 [[gnu::vector_size(8)]] = int16_t;
-using Word4 [[gnu::vector_size(16)]] = int32_t;
-
-inline __attribute__((always_inline)) int32_t interpolate(const int16_t* origin, ptrdiff_t stride,
-                                                          int32_t px, int32_t py) {
-  const int32_t sx = (px - 120) >> 4, sy = (py - 120) >> 4;  // 1/16, from the first pixel's centre
-  const int16_t* from = origin + ((sy >> 4) - 1) * stride + (sx >> 4) - 1;
-  const std::array<int32_t, 4>& along = kFilter[sy & 15];
-  Word4 across, column = {};
-  std::memcpy(&across, kFilter[sx & 15].data(), sizeof across);
-  for (int y = 0; y < 4; ++y) {
-    Half4 samples;
-    std::memcpy(&samples, from + y * stride, sizeof samples);
-    column += along[y] * __builtin_convertvector(samples, Word4);
-  }
-  const Word4 product = column * across;
-  int32_t sum = product[0] + product[1] + product[2] + product[3] + 8192;
-  sum >>= 14;
-  return sum < 0 ? 0 : sum > 1023 ? 1023 : sum;
-}
-
-// Samples the positions whose share is not 0; positions are Q8 of a picture of width x height, and
-// are shifted right by `half` for its chroma planes.
-MVINR_CLONES void sample_row(const Area<int16_t>& plane, int width, int height, int half,
-                             const int32_t* at_x, const int32_t* at_y, const int32_t* share,
-                             int count, int32_t* out) {
-  const int16_t* origin = plane.origin;
-  const ptrdiff_t stride = plane.stride;
-  for (int x = 0; x < count; ++x)
-    if (share[x] != 0)
-      out[x] = interpolate(origin, stride, between(at_x[x], -256, (width + 1) * 256) >> half,
-                           between(at_y[x], -256, (height + 1) * 256) >> half);
-}
-
-/// One row of what the bases so far have given.
-template <int kPlanes>
-struct Merged {
-  int32_t *depth, *weight;
-  int16_t* value[kPlanes];
-};
-
-// Joins what a base shows: a nearer surface replaces, the same surface is blended.
-template <int kPlanes>
-void merge_row(const Merged<kPlanes>& to, const int32_t* inverse, const int32_t* share,
-               const int32_t* const (&value)[kPlanes], int base_weight, int32_t tolerance,
-               int count, int16_t* mask) {
-  for (int x = 0; x < count; ++x) {
-    if (share[x] == 0) continue;
-    const int32_t depth = to.depth[x], step = inverse[x] - depth;
-    if (step < -tolerance) continue;
-    const int32_t weight = std::max(base_weight * share[x] >> 6, 1);
-    if (depth == 0 || step > tolerance) {
-      to.depth[x] = inverse[x], to.weight[x] = weight;
-      for (int p = 0; p < kPlanes; ++p) to.value[p][x] = int16_t(value[p][x]);
-      if (mask != nullptr) mask[x] = int16_t(share[x]);
-      continue;
-    }
-    const int32_t old = to.weight[x], both = old + weight;
-    to.depth[x] = int32_t((int64_t{depth} * old + int64_t{inverse[x]} * weight) / both);
-    to.weight[x] = both;
-    for (int p = 0; p < kPlanes; ++p)
-      to.value[p][x] = int16_t((to.value[p][x] * old + value[p][x] * weight + both / 2) / both);
-    if (mask != nullptr) mask[x] = int16_t(std::max<int32_t>(mask[x], share[x]));
-  }
-}
-
-/// What a base shows of a row of target pixels; `at` says where.
-struct Seen {
-  Projected at;
-  int32_t *inverse, *share;
-};
-
-// The 2x2 pixels of a chroma sample are represented by the nearest of those that are seen; its
-// position is moved to their common corner.
-void choose_representatives(const Seen (&rows)[2], int row_count, int width, const Seen& to) {
-  for (int b = 0; b < (width + 1) / 2; ++b) {
-    int32_t best = 0;
-    to.share[b] = 0;
-    for (int r = 0; r < row_count; ++r)
-      for (int x = 2 * b; x < std::min(2 * b + 2, width); ++x) {
-        if (rows[r].share[x] == 0 || rows[r].inverse[x] <= best) continue;
-        best = rows[r].inverse[x];
-        to.share[b] = rows[r].share[x];
-        to.at.x[b] = rows[r].at.x[x] + (x % 2 == 0 ? 128 : -128);
-        to.at.y[b] = rows[r].at.y[x] + (r == 0 ? 128 : -128);
-      }
-    to.inverse[b] = best;
-  }
-}
-
 }  // namespace
 
 void sample_base(const Base& base, const Blend& blend, WarpMemory& memory, ThreadPool* pool) {
@@ -165,41 +77,49 @@ void sample_base(const Base& base, const Blend& blend, WarpMemory& memory, Threa
   const ptrdiff_t stride = scratch_stride(std::max(map.base_width, width));
   for_each(pool, (height + 1) / 2, [&](int pair, int worker) {
     const auto line = [&](int i) { return scratch_row(memory, worker, i, stride); };
-    const auto seen = [&](int i) {
-      return Seen{{line(i), line(i + 1), line(i + 2)}, line(i + 3), line(i + 4)};
-    };
-    const Seen rows[2] = {seen(0), seen(5)};
-    const int row_count = std::min(2, height - 2 * pair);
-    int32_t *surface = line(10), *value = line(11), *second = line(12);
-    for (int r = 0; r < row_count; ++r) {
+    int32_t *surface = line(8), *value = line(9);
+    const SampleScratch scratch{line(10), line(11)};
+    const Around around{line(10), line(12), line(14)};  // two lines each: free until chroma
+    const Shown rows[2] = {{line(0), line(1), line(2), line(3), {value}},
+                           {line(4), line(5), line(6), line(7), {value}}};
+    for (int r = 0; r < 2; ++r) {
       const int y = 2 * pair + r;
+      const Shown& row = rows[r];
+      if (y >= height) {  // beyond the picture: nothing
+        std::fill_n(row.share, 2 * half, 0);
+        continue;
+      }
       const ptrdiff_t start = ptrdiff_t{y} * width;
-      const Seen& row = rows[r];
       const int32_t* nearest = memory.nearest.data() + start;
       const RowProjection along = project_along(map.backward, y);
-      project_row(along, nearest, width, row.at);
-      find_surface(base.inverse, map.base_edge, row.at, width, surface, row.share);
+      const Projected projected{row.x, row.y, row.inverse};
+      project_row(along, nearest, width, projected);
+      locate(base.inverse, projected, width, around.offset);
+      fetch(base.inverse, width, around);
+      find_surface(base.inverse, map.base_edge, projected, around.above, around.below, width,
+                   surface, row.share);
       unproject_row(along, nearest, surface, width, row.inverse);
-      project_row(along, row.inverse, width, row.at);
-      sample_row(base.texture[0], map.base_width, map.base_height, 0, row.at.x, row.at.y, row.share,
-                 width, value);
-      const Merged<1> to{
-          memory.depth.data() + start, memory.weight.data() + start, {memory.luma.data() + start}};
-      merge_row<1>(to, row.inverse, row.share, {value}, blend.weight, blend.tolerance, width,
-                   memory.mask.data() + start);
+      project_row_positions(along, row.inverse, width, row.x, row.y);
+      row.share[width] = 0;  // beyond the picture, if its width is odd
+      sample_row(base.texture[0], map.base_width, map.base_height, 0, row.x, row.y, width, scratch,
+                 value);
+      merge_row({memory.depth.data() + start,
+                 memory.weight.data() + start,
+                 memory.mask.data() + start,
+                 {memory.luma.data() + start}},
+                row, blend, width);
     }
-    const Seen chroma{{value, second, nullptr}, surface, line(13)};
-    choose_representatives(rows, row_count, width, chroma);
-    // The luma rows' memory is free now.
+    const Shown chroma{line(12), line(13), line(14), line(15), {surface, value}};
+    choose_representatives(rows, half, chroma);
     for (int p = 0; p < 2; ++p)
-      sample_row(base.texture[p + 1], map.base_width, map.base_height, 1, chroma.at.x, chroma.at.y,
-                 chroma.share, half, line(p));
+      sample_row(base.texture[p + 1], map.base_width, map.base_height, 1, chroma.x, chroma.y, half,
+                 scratch, p == 0 ? surface : value);
     const ptrdiff_t start = ptrdiff_t{pair} * half;
-    const Merged<2> to{memory.chroma_depth.data() + start,
-                       memory.chroma_weight.data() + start,
-                       {memory.chroma[0].data() + start, memory.chroma[1].data() + start}};
-    merge_row<2>(to, chroma.inverse, chroma.share, {line(0), line(1)}, blend.weight,
-                 blend.tolerance, half, nullptr);
+    merge_row({memory.chroma_depth.data() + start,
+               memory.chroma_weight.data() + start,
+               nullptr,
+               {memory.chroma[0].data() + start, memory.chroma[1].data() + start}},
+              chroma, blend, half);
   });
 }
 

@@ -12,9 +12,13 @@ namespace {
 constexpr int kHalf = 128;        // half a pixel, Q8
 constexpr int kMostExtent = 512;  // a footprint reaches at most two pixels to each side
 
-/// Of each base pixel: target columns [left, right) and rows [top, bottom).
-struct Footprints {
-  int32_t *left, *right, *top, *bottom;
+/// Of each base pixel the target pixels that it covers: the first one, how many columns and rows.
+struct Boxes {
+  int32_t *first, *columns, *rows;
+};
+/// The part of the target that is drawn: all columns, rows [begin, end).
+struct Band {
+  int width, begin, end;
 };
 
 inline __attribute__((always_inline)) int32_t clamp_extent(int32_t v) {
@@ -34,11 +38,12 @@ inline __attribute__((always_inline)) bool joined(const Neighbour& from, int i, 
   return ((step < 0 ? -step : step) <= edge) & (to.inverse[j] > 0);
 }
 
-// Target columns [left, right) and rows [top, bottom) whose centres are in the footprint: the box
-// around the parallelogram of the half steps to the neighbours.
-MVINR_CLONES void footprints(const Neighbour* rows, int32_t edge, int count,
-                             int32_t* __restrict left, int32_t* __restrict right,
-                             int32_t* __restrict top, int32_t* __restrict bottom) {
+// The target pixels whose centres are in the footprint: the box around the parallelogram of the
+// half steps to the neighbours, cut to the band. No pixel: no rows.
+MVINR_CLONES void footprints(const Neighbour* rows, int32_t edge, int count, const Band& band,
+                             int32_t* __restrict first, int32_t* __restrict columns,
+                             int32_t* __restrict row_counts) {
+  const int32_t width = band.width, begin = band.begin, end = band.end;
   const Neighbour up = rows[0], here = rows[1], down = rows[2];
   for (int x = 0; x < count; ++x) {
     const bool to_left = joined(here, x, here, x - 1, edge),
@@ -77,25 +82,36 @@ MVINR_CLONES void footprints(const Neighbour* rows, int32_t edge, int count,
                   low_x2 = std::min(-top_x, bottom_x), high_x2 = std::max(-top_x, bottom_x);
     const int32_t low_y = std::min(-left_y, right_y), high_y = std::max(-left_y, right_y),
                   low_y2 = std::min(-top_y, bottom_y), high_y2 = std::max(-top_y, bottom_y);
-    left[x] = (here.x[x] + clamp_extent((low_x >> 1) + (low_x2 >> 1)) + kHalf - 1) >> 8;
-    right[x] = (here.x[x] + clamp_extent((high_x >> 1) + (high_x2 >> 1)) + kHalf - 1) >> 8;
-    top[x] = (here.y[x] + clamp_extent((low_y >> 1) + (low_y2 >> 1)) + kHalf - 1) >> 8;
-    bottom[x] = (here.y[x] + clamp_extent((high_y >> 1) + (high_y2 >> 1)) + kHalf - 1) >> 8;
+    const int32_t left = (here.x[x] + clamp_extent((low_x >> 1) + (low_x2 >> 1)) + kHalf - 1) >> 8;
+    const int32_t right =
+        (here.x[x] + clamp_extent((high_x >> 1) + (high_x2 >> 1)) + kHalf - 1) >> 8;
+    const int32_t top = (here.y[x] + clamp_extent((low_y >> 1) + (low_y2 >> 1)) + kHalf - 1) >> 8;
+    const int32_t bottom =
+        (here.y[x] + clamp_extent((high_y >> 1) + (high_y2 >> 1)) + kHalf - 1) >> 8;
+    const int32_t x0 = std::max(left, 0), y0 = std::max(top, begin);
+    const int32_t box_columns = std::min(right, width) - x0;
+    const int32_t box_rows = std::min(bottom, end) - y0;
+    // All bits where the three are positive (written so that no branch comes of it).
+    const int32_t any =
+        ~(((here.inverse[x] - 1) >> 31) | ((box_columns - 1) >> 31) | ((box_rows - 1) >> 31));
+    first[x] = (y0 * width + x0) & any;
+    columns[x] = box_columns;
+    row_counts[x] = box_rows & any;
   }
 }
 
-void draw(const int32_t* inverse, const Footprints& boxes, int count, int width, int begin, int end,
-          int32_t* nearest) {
+void draw(const int32_t* inverse, const Boxes& boxes, int count, int width, int32_t* nearest) {
+  const auto put = [](int32_t& there, int32_t depth) { there = there < depth ? depth : there; };
   for (int x = 0; x < count; ++x) {
-    const int32_t depth = inverse[x];
-    if (depth == 0) continue;
-    const int x0 = std::max(boxes.left[x], 0), x1 = std::min(boxes.right[x], width);
-    const int y0 = std::max(boxes.top[x], begin), y1 = std::min(boxes.bottom[x], end);
-    for (int y = y0; y < y1; ++y)
-      for (int column = x0; column < x1; ++column) {
-        int32_t& there = nearest[ptrdiff_t{y} * width + column];
-        there = std::max(there, depth);
-      }
+    const int32_t depth = inverse[x], columns = boxes.columns[x];
+    int32_t* at = nearest + boxes.first[x];
+    if (boxes.rows[x] == 1 && columns <= 2) {  // nearly always; the second may be the first again
+      put(at[0], depth);
+      put(at[columns - 1], depth);
+      continue;
+    }
+    for (int rows = boxes.rows[x]; rows > 0; --rows, at += width)
+      for (int column = 0; column < columns; ++column) put(at[column], depth);
   }
 }
 
@@ -137,7 +153,7 @@ void splat(const Base& base, WarpMemory& memory, ThreadPool* pool) {
     std::fill_n(memory.nearest.data() + ptrdiff_t{begin} * width, ptrdiff_t{end - begin} * width,
                 0);
     const auto line = [&](int i) { return scratch_row(memory, worker, i, stride); };
-    const Footprints boxes{line(9), line(10), line(11), line(12)};
+    const Boxes boxes{line(9), line(10), line(11)};
     // Projected rows y - 1, y and y + 1 at their numbers modulo 3.
     Projected projected[3];
     int held[3] = {-2, -2, -2};
@@ -160,11 +176,12 @@ void splat(const Base& base, WarpMemory& memory, ThreadPool* pool) {
       return Neighbour{base.inverse.row(y), to.x, to.y, to.inverse};
     };
     for (int y = 0; y < base.inverse.height; ++y) {
-      const Reach reach = reach_of_row(map, y, line(13));
+      const Reach reach = reach_of_row(map, y, line(12));
       if (reach.begin >= end || reach.end <= begin) continue;
       const Neighbour around[3] = {neighbour(y - 1), neighbour(y), neighbour(y + 1)};
-      footprints(around, map.base_edge, columns, boxes.left, boxes.right, boxes.top, boxes.bottom);
-      draw(around[1].inverse, boxes, columns, width, begin, end, memory.nearest.data());
+      footprints(around, map.base_edge, columns, {width, begin, end}, boxes.first, boxes.columns,
+                 boxes.rows);
+      draw(around[1].inverse, boxes, columns, width, memory.nearest.data());
     }
   });
 }

@@ -26,7 +26,7 @@ Status reserve(const ViewMap& map, bool whole, WarpMemory& m, ThreadPool* pool) 
   const size_t chroma = area((map.target_width + 1) / 2, (map.target_height + 1) / 2);
   const size_t workers = pool == nullptr ? 1 : size_t(pool->workers());
   bool fits =
-      grow(m.inverse, with_border(w, h)) && grow(m.nearest, target) &&
+      grow(m.inverse, with_border(w, h)) && grow(m.nearest, target + size_t(map.target_width)) &&
       grow(m.rows, workers * kScratchRows * size_t(scratch_stride(std::max(w, map.target_width))));
   if (whole) {
     for (int p = 0; p < 3; ++p)
@@ -66,11 +66,6 @@ int weight_of(const ViewMap& map, std::span<const BaseInput> bases) {
   return static_cast<int>(std::max<uint64_t>(ratio * ratio / 256, 1));
 }
 
-template <typename T>
-void clear(AlignedArray<T>& array, size_t count) {
-  std::fill_n(array.data(), count, T{0});
-}
-
 /// Everything but the output: memory.luma, chroma, depth and mask of the target.
 Status predict(std::span<const BaseInput> bases, const PlacedCamera& target, WarpMemory& memory,
                ThreadPool* pool) {
@@ -83,15 +78,11 @@ Status predict(std::span<const BaseInput> bases, const PlacedCamera& target, War
     MVINR_TRY(reserve(*base.map, true, memory, pool));
     tolerance = std::min(tolerance, base.map->target_edge);
   }
-  const size_t pixels = size_t(target.width) * size_t(target.height);
-  const size_t chroma = size_t((target.width + 1) / 2) * size_t((target.height + 1) / 2);
-  clear(memory.depth, pixels);
-  clear(memory.mask, pixels);
-  clear(memory.chroma_depth, chroma);
-  for (const BaseInput& input : bases) {
+  for (size_t b = 0; b < bases.size(); ++b) {
+    const BaseInput& input = bases[b];
     const Base base = prepare_base(*input.map, &input.texture, input.depth, memory, pool);
     splat(base, memory, pool);
-    sample_base(base, {weight_of(*input.map, bases), tolerance}, memory, pool);
+    sample_base(base, {weight_of(*input.map, bases), tolerance, b == 0}, memory, pool);
   }
   fill_holes(target.width, target.height, tolerance, memory);
   return ok();

@@ -39,7 +39,7 @@ struct Projected {
 
 /// A projection along one row of the source: exact integers in binary64 (all stay below 2^53).
 struct RowProjection {
-  double h[3], a[3], b[3], g, scale, one;
+  double h[3], a[3], b[3], g, scale, one, most;
 };
 RowProjection project_along(const Projection& p, int y);
 
@@ -48,6 +48,8 @@ void inverse_of_row(const DepthScale& scale, int most, const void* samples, int 
                     int32_t* out);
 void texture_of_row(const void* samples, int bytes, int shift, int count, int16_t* out);
 void project_row(const RowProjection& row, const int32_t* inverse, int count, const Projected& out);
+void project_row_positions(const RowProjection& row, const int32_t* inverse, int count, int32_t* x,
+                           int32_t* y);
 /// out = the source inverse depth (0..kMaxInverse) that becomes `wanted` where `inverse` was tried;
 /// 0 where wanted is 0.
 void unproject_row(const RowProjection& row, const int32_t* inverse, const int32_t* wanted,
@@ -61,12 +63,41 @@ Base prepare_base(const ViewMap& map, const Picture* texture, const Picture& dep
 /// base.inverse -> memory.nearest (splat.cpp).
 void splat(const Base& base, WarpMemory& memory, ThreadPool* pool);
 
-/// How a base takes part: 256 for the nearest one; surfaces closer to each other than `tolerance`
-/// are the same.
+/// How a base takes part: weight 256 for the nearest one; surfaces closer to each other than
+/// `tolerance` are the same. The `first` base finds nothing there and reads nothing.
 struct Blend {
   int weight = 256;
   int32_t tolerance = 0;
+  bool first = false;
 };
+
+/// What a base shows of a row of pixels: where that is in the base, inverse depths, shares (0:
+/// nothing, and then the other numbers are of no account), and values of one or two planes.
+struct Shown {
+  int32_t *x, *y, *inverse, *share;
+  const int32_t* value[2];
+};
+/// A row of what the bases so far have given. Luma has one plane and a mask, chroma two planes.
+struct MergedRow {
+  int32_t *depth, *weight;
+  int16_t* mask;
+  int16_t* value[2];
+};
+
+/// Samples a plane at Q8 positions of a picture of width x height, shifted right by `half` for its
+/// chroma planes (interpolate.cpp). Every position may be sampled: they are clamped.
+struct SampleScratch {
+  int32_t *offset, *weights;
+};
+void sample_row(const Area<int16_t>& plane, int width, int height, int half, const int32_t* at_x,
+                const int32_t* at_y, int count, const SampleScratch& scratch, int32_t* out);
+
+// merge.cpp
+void merge_row(const MergedRow& to, const Shown& shown, const Blend& blend, int count);
+/// The 2x2 pixels of a chroma sample are represented by the nearest of those that are seen; its
+/// position is moved to their common corner. `count` chroma samples; rows have 2 count pixels.
+void choose_representatives(const Shown (&rows)[2], int count, const Shown& to);
+
 /// Samples the base where memory.nearest says and merges it with what is there (sample.cpp).
 void sample_base(const Base& base, const Blend& blend, WarpMemory& memory, ThreadPool* pool);
 
@@ -81,7 +112,7 @@ void write_pictures(const PlacedCamera& target, const DepthScale& scale,
                     ThreadPool* pool);
 
 /// int32 of scratch memory that a worker needs for rows of `width`.
-inline constexpr int kScratchRows = 14;
+inline constexpr int kScratchRows = 16;
 inline ptrdiff_t scratch_stride(int width) { return round_up(width + 2 * kWarpBorder, 16); }
 /// Starts at column 0; there is room for kWarpBorder columns before it and behind `width`.
 inline int32_t* scratch_row(WarpMemory& memory, int worker, int row, ptrdiff_t stride) {

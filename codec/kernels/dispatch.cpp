@@ -4,11 +4,18 @@
 #ifdef MVINR_X86_KERNELS
 #include <cpuid.h>
 #endif
+#ifdef MVINR_NEON_KERNELS
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
 
 namespace mvinr {
 
 #ifdef MVINR_X86_KERNELS
 extern const Kernels kAvx2Kernels, kAvxVnniKernels, kAvx512VnniKernels, kAvx512VbmiKernels;
+#endif
+#ifdef MVINR_NEON_KERNELS
+extern const Kernels kNeonDotKernels;
 #endif
 
 namespace {
@@ -32,6 +39,9 @@ struct Sets {
       list[count++] = &kAvx512VnniKernels;
       if (__builtin_cpu_supports("avx512vbmi")) list[count++] = &kAvx512VbmiKernels;
     }
+#endif
+#ifdef MVINR_NEON_KERNELS
+    if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0) list[count++] = &kNeonDotKernels;
 #endif
   }
 };

@@ -32,7 +32,53 @@ nlohmann::json to_json(const PictureStats& stats, Component component) {
   return {{"psnr_y", stats.psnr_y}, {"psnr_u", stats.psnr_u}, {"psnr_v", stats.psnr_v}};
 }
 
+nlohmann::json to_json(const GopStats& gop) {
+  nlohmann::json entry{{"first_frame", gop.first_frame},
+                       {"frames", gop.frames},
+                       {"bytes", gop.bytes},
+                       {"estimated_bits", gop.estimated_bits},
+                       {"train_seconds", gop.train_seconds},
+                       {"verify_seconds", gop.verify_seconds},
+                       {"steps", gop.steps},
+                       {"profile", gop.profile},
+                       {"mean_texture_psnr", gop.mean_texture_psnr}};
+  if (!gop.depth.empty()) entry["mean_depth_psnr"] = gop.mean_depth_psnr;
+  for (const PictureStats& stats : gop.texture)
+    entry["texture"].push_back(to_json(stats, Component::texture));
+  return entry;
+}
+
 }  // namespace
+
+std::string gop_to_json(const GopStats& gop) {
+  nlohmann::json entry = to_json(gop);
+  for (const PictureStats& stats : gop.depth)
+    entry["depth"].push_back(to_json(stats, Component::depth));
+  return entry.dump() + "\n";
+}
+
+GopStats gop_from_json(const std::string& text, const std::string& where) {
+  try {
+    const auto json = nlohmann::json::parse(text);
+    GopStats gop{.first_frame = json.at("first_frame"),
+                 .frames = json.at("frames"),
+                 .bytes = json.at("bytes"),
+                 .estimated_bits = json.at("estimated_bits"),
+                 .train_seconds = json.at("train_seconds"),
+                 .verify_seconds = json.at("verify_seconds"),
+                 .steps = json.at("steps"),
+                 .profile = json.at("profile"),
+                 .mean_texture_psnr = json.at("mean_texture_psnr"),
+                 .mean_depth_psnr = json.value("mean_depth_psnr", 0.0)};
+    for (const auto& view : json.at("texture"))
+      gop.texture.push_back({view.at("psnr_y"), view.at("psnr_u"), view.at("psnr_v")});
+    if (json.contains("depth"))
+      for (const auto& view : json.at("depth")) gop.depth.push_back({.psnr_y = view.at("psnr")});
+    return gop;
+  } catch (const nlohmann::json::exception& error) {
+    fail(where + ": " + error.what());
+  }
+}
 
 EncodeReport::EncodeReport(SequenceInfo sequence, std::vector<std::string> view_names)
     : sequence_(std::move(sequence)), names_(std::move(view_names)) {}
@@ -110,18 +156,7 @@ std::string EncodeReport::json() const {
     root["views"].push_back(view);
   }
   for (const GopStats& gop : gops_) {
-    nlohmann::json entry{{"first_frame", gop.first_frame},
-                         {"frames", gop.frames},
-                         {"bytes", gop.bytes},
-                         {"estimated_bits", gop.estimated_bits},
-                         {"train_seconds", gop.train_seconds},
-                         {"verify_seconds", gop.verify_seconds},
-                         {"steps", gop.steps},
-                         {"profile", gop.profile},
-                         {"mean_texture_psnr", gop.mean_texture_psnr}};
-    if (!gop.depth.empty()) entry["mean_depth_psnr"] = gop.mean_depth_psnr;
-    for (const PictureStats& stats : gop.texture)
-      entry["texture"].push_back(to_json(stats, Component::texture));
+    nlohmann::json entry = to_json(gop);
     for (size_t v = 0; v < gop.depth.size(); ++v)
       entry["depth"].push_back(sequence_.views[v].depth == SampleFormat::none
                                    ? nlohmann::json()

@@ -8,6 +8,11 @@
 
 namespace mvinr::tools {
 
+/// One line of JSON, from which the same stats come back.
+std::string gop_to_json(const GopStats& stats);
+/// Throws ToolError naming `where` if the text is no such line.
+GopStats gop_from_json(const std::string& text, const std::string& where);
+
 class EncodeReport {
  public:
   EncodeReport(SequenceInfo sequence, std::vector<std::string> view_names);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cinttypes>
+#include <future>
 #include <set>
 
 #include "mvinr/decoder.h"
@@ -138,14 +139,25 @@ class Program {
     if (options.output.output == "-") stdout_.emplace("-");
   }
 
-  void decode(const AccessUnit& unit, const std::string& name, std::stop_token stop);
+  /// The next access unit of the stream, with its symbols decoded if any of it is wanted.
+  struct Ahead {
+    std::optional<AccessUnit> unit;  // nullopt: the stream has ended
+    bool in_container = false;
+    Result<GopInfo> info = GopInfo();
+    Result<std::unique_ptr<PreparedGop>> gop = std::unique_ptr<PreparedGop>();
+  };
+  /// Runs beside show().
+  Ahead read_ahead(StreamReader& reader, std::stop_token stop) const;
+  void show(Ahead& ahead, const std::string& name, std::stop_token stop);
+  /// The time of waiting counts as decoding.
+  Ahead wait_for(std::future<Ahead>& ahead);
   void damage(const std::string& message) {
     ++damages_;
     std::fprintf(stderr, "mvinr-decode: %s\n", message.c_str());
   }
   int finish(bool stopped);
-  /// True when all frames that were asked for are behind us.
-  bool done() const { return done_; }
+  /// No frame behind this GOP is wanted.
+  bool is_last(const Ahead& ahead) const { return ahead.info && wanted(*ahead.info).last; }
 
  private:
   struct Rendered {
@@ -156,6 +168,12 @@ class Program {
     bool valid = true;
   };
 
+  /// Frames [begin, end) of the sequence that are wanted of a GOP.
+  struct Range {
+    uint64_t begin, end;
+    bool last;  // nothing is wanted behind it
+  };
+  Range wanted(const GopInfo& gop) const;
   void open(const GopInfo& gop);
   void render(std::vector<std::unique_ptr<Rendered>>& batch, uint64_t first_frame,
               std::stop_token stop);
@@ -171,7 +189,6 @@ class Program {
   std::set<std::string> reported_;     // damages of views, once per access unit
   uint64_t frames_ = 0, pictures_ = 0;
   int damages_ = 0;
-  bool done_ = false;
   double seconds_ = 0;
 };
 
@@ -257,16 +274,47 @@ void Program::render(std::vector<std::unique_ptr<Rendered>>& batch, uint64_t fir
   batch.clear();
 }
 
-void Program::decode(const AccessUnit& unit, const std::string& name, std::stop_token stop) {
-  constexpr size_t kBatchBytes = 64 << 20;  // of pictures that are rendered together
-  const GopInfo info = value_or_fail(read_gop_info(unit.bytes), name);
-  const uint64_t begin = std::max(info.first_frame, uint64_t(options_.start_frame));
-  uint64_t end = info.first_frame + uint64_t(info.frames);
+Program::Range Program::wanted(const GopInfo& gop) const {
+  Range range{std::max(gop.first_frame, uint64_t(options_.start_frame)),
+              gop.first_frame + uint64_t(gop.frames), false};
   if (options_.frames > 0) {
     const uint64_t last = uint64_t(options_.start_frame) + uint64_t(options_.frames);
-    done_ = end >= last;
-    end = std::min(end, last);
+    range.last = range.end >= last;
+    range.end = std::min(range.end, last);
   }
+  return range;
+}
+
+Program::Ahead Program::read_ahead(StreamReader& reader, std::stop_token stop) const {
+  Ahead ahead{.unit = reader.next()};
+  if (!ahead.unit) return ahead;
+  ahead.in_container = reader.is_container();
+  ahead.info = read_gop_info(ahead.unit->bytes);
+  if (!ahead.info) return ahead;
+  const Range range = wanted(*ahead.info);
+  if (range.begin >= range.end) return ahead;
+  std::vector<int> views;
+  for (int v = 0; v < int(ahead.info->sequence.views.size()); ++v)
+    if (options_.views.empty() || std::count(options_.views.begin(), options_.views.end(), v) > 0)
+      views.push_back(v);
+  ahead.gop = decoder_->prepare_gop(ahead.unit->bytes, views, stop);
+  return ahead;
+}
+
+Program::Ahead Program::wait_for(std::future<Ahead>& ahead) {
+  const auto start = std::chrono::steady_clock::now();
+  Ahead result = ahead.get();
+  seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+void Program::show(Ahead& ahead, const std::string& name, std::stop_token stop) {
+  constexpr size_t kBatchBytes = 64 << 20;  // of pictures that are rendered together
+  if (ahead.unit->skipped > 0 && !ahead.in_container)
+    damage(format("%" PRIu64 " bytes before offset %" PRIu64 " are no access unit",
+                  ahead.unit->skipped, ahead.unit->offset));
+  const GopInfo info = value_or_fail(std::move(ahead.info), name);
+  const auto [begin, end, last] = wanted(info);
   if (begin >= end) return;
   if (!info.base_views.empty() && options_.base_dir.empty())
     fail(name +
@@ -274,18 +322,17 @@ void Program::decode(const AccessUnit& unit, const std::string& name, std::stop_
          "their decoded pictures with --base-dir DIR");
   open(info);
 
-  const auto start = std::chrono::steady_clock::now();
-  const Result<GopInfo> gop = decoder_->start_gop(unit.bytes);
-  seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (!gop.has_value()) {
-    const ErrorCode code = gop.error().code;
+  Result<std::unique_ptr<PreparedGop>>& prepared = ahead.gop;
+  if (!prepared.has_value()) {
+    const ErrorCode code = prepared.error().code;
     if (code != ErrorCode::corrupt && code != ErrorCode::truncated)
-      value_or_fail(Result<GopInfo>(gop.error()), name);
+      value_or_fail(std::move(prepared), name);
     damage(format("access unit at offset %" PRIu64 ": %s; frames %" PRIu64 "..%" PRIu64
                   " are missing",
-                  unit.offset, gop.error().message.c_str(), begin, end - 1));
+                  ahead.unit->offset, prepared.error().message.c_str(), begin, end - 1));
     return;
   }
+  const Result<GopInfo> gop = decoder_->start_gop(std::move(*prepared));
   base_files_.give(*decoder_, *gop, begin, end);
   reported_.clear();
   std::vector<std::unique_ptr<Rendered>> batch;
@@ -324,15 +371,19 @@ int decode(int argc, char** argv) {
 
   StreamReader reader(options.input);
   Program program(options);
+  // A pipe is read when its bytes are needed: waiting for more would keep back what is there.
+  const bool beside = options.decoder.threads != 1 && options.input != "-";
+  const auto read_ahead = [&] {
+    return std::async(beside ? std::launch::async : std::launch::deferred,
+                      [&] { return program.read_ahead(reader, stop.get_token()); });
+  };
   bool any = false;
-  while (!program.done() && !stop.stop_requested()) {
-    const auto unit = reader.next();
-    if (!unit) break;
+  for (auto ahead = read_ahead(); ahead.valid() && !stop.stop_requested();) {
+    Program::Ahead gop = program.wait_for(ahead);
+    if (!gop.unit) break;
     any = true;
-    if (unit->skipped > 0 && !reader.is_container())
-      program.damage(format("%" PRIu64 " bytes before offset %" PRIu64 " are no access unit",
-                            unit->skipped, unit->offset));
-    program.decode(*unit, reader.name(), stop.get_token());
+    if (!program.is_last(gop)) ahead = read_ahead();
+    program.show(gop, reader.name(), stop.get_token());
   }
   if (!any && !stop.stop_requested()) fail(reader.name() + ": no MV-INR access unit in it");
   if (reader.trailing_bytes() > 0 && !reader.is_container())

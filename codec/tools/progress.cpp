@@ -15,8 +15,8 @@ constexpr int kBarWidth = 24;
 
 }  // namespace
 
-ProgressLine::ProgressLine(int gops, bool quiet)
-    : gops_(gops), quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
+ProgressLine::ProgressLine(int gops, Style style)
+    : gops_(gops), style_(style), terminal_(isatty(STDERR_FILENO) == 1) {}
 
 ProgressLine::~ProgressLine() { clear(); }
 
@@ -29,14 +29,14 @@ void ProgressLine::begin_gop(int gop, uint64_t first_frame, int frames) {
   const std::lock_guard lock(mutex_);
   gop_ = gop;
   last_print_ = std::chrono::steady_clock::now();
-  if (!quiet_ && !terminal_)
+  if (style_ == Style::full && !terminal_)
     std::fprintf(stderr, "GOP %d/%d: frames %llu..%llu\n", gop + 1, gops_,
                  (unsigned long long)first_frame, (unsigned long long)first_frame + frames - 1);
 }
 
 void ProgressLine::update(const Progress& progress) {
   const std::lock_guard lock(mutex_);
-  if (quiet_) return;
+  if (style_ != Style::full) return;
   const auto now = std::chrono::steady_clock::now();
   if (!terminal_ && now - last_print_ < kLineInterval) return;
   last_print_ = now;
@@ -59,7 +59,7 @@ void ProgressLine::update(const Progress& progress) {
 
 void ProgressLine::end_gop(const GopStats& stats) {
   const std::lock_guard lock(mutex_);
-  if (quiet_) return;
+  if (style_ == Style::quiet) return;
   clear();
   std::fprintf(stderr, "GOP %d/%d  %s  texture %.2f dB", gop_ + 1, gops_,
                human_bytes(double(stats.bytes)).c_str(), stats.mean_texture_psnr);

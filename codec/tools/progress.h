@@ -11,8 +11,9 @@ namespace mvinr::tools {
 
 class ProgressLine {
  public:
+  enum class Style { full, finished_gops, quiet };
   /// `gops`: how many will be encoded, for the numbering.
-  ProgressLine(int gops, bool quiet);
+  ProgressLine(int gops, Style style);
   ~ProgressLine();
 
   void begin_gop(int gop, uint64_t first_frame, int frames);
@@ -24,7 +25,8 @@ class ProgressLine {
 
   std::mutex mutex_;
   const int gops_;
-  const bool quiet_, terminal_;
+  const Style style_;
+  const bool terminal_;
   bool line_open_ = false;
   int gop_ = 0;
   std::chrono::steady_clock::time_point last_print_;

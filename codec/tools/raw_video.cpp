@@ -163,4 +163,9 @@ void OutputFile::flush() {
   flushed_ = written_;
 }
 
+void OutputFile::sync() {
+  flush();
+  if (fsync(fileno(file_)) != 0 && errno != EINVAL) cut_back_and_fail();  // EINVAL: not a file
+}
+
 }  // namespace mvinr::tools

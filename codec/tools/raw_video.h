@@ -74,6 +74,8 @@ class OutputFile {
   /// Makes what was written so far visible. If that fails (a full disk), the file is cut back to
   /// what was there at the last flush, so that it holds whole access units or pictures only.
   void flush();
+  /// flush(), and returns once the file is on the disk.
+  void sync();
   bool is_stdout() const { return path_ == "-"; }
   const std::string& path() const { return path_; }
 

@@ -130,6 +130,8 @@ class EncoderImpl final : public Encoder {
     return guarded([&] { return base_.add_unit(view, component, std::move(payload)); });
   }
 
+  void set_first_frame(uint64_t frame) override { next_frame_ = frame; }
+
   Result<EncodedGop> encode_gop(int frames, std::stop_token stop) override {
     auto result = [&]() -> Result<EncodedGop> {
       try {

@@ -24,6 +24,10 @@
  *
  * As behind any demuxer, put a queue behind every pad.
  *
+ * If upstream is not live, an access unit is shown when the next one has come (or the end of the
+ * stream, or another serialised event), whose entropy decoding then runs beside the rendering.
+ * `threads=1` decodes each when it comes, on one thread.
+ *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 playbin3 uri=file:///path/scene.mp4
@@ -71,13 +75,14 @@ GstMvinrDecState::GstMvinrDecState() {
   gst_segment_init(&segment, GST_FORMAT_TIME);
 }
 
-void GstMvinrDecState::drop_fragment() {
+void GstMvinrDecState::drop_pending() {
+  ahead.reset();
   for (GstBuffer* buffer : fragment) gst_buffer_unref(buffer);
   fragment.clear();
 }
 
 GstMvinrDecState::~GstMvinrDecState() {
-  drop_fragment();
+  drop_pending();
   gst_flow_combiner_unref(combiner);
   if (tags) gst_tag_list_unref(tags);
 }
@@ -95,6 +100,7 @@ static void take_segment(GstMvinrDec* self, GstEvent* event) {
     gst_segment_init(&state.segment, GST_FORMAT_TIME);
   }
   state.segment_seqnum = gst_event_get_seqnum(event);
+  state.live.reset();
   GST_OBJECT_UNLOCK(self);
   GST_DEBUG_OBJECT(self, "%" GST_SEGMENT_FORMAT, &state.segment);
   gst_mvinr_dec_push_segment(self);
@@ -160,7 +166,7 @@ static gboolean flush_stop(GstMvinrDec* self, GstEvent* event) {
   gst_segment_init(&state.segment, GST_FORMAT_TIME);
   GST_OBJECT_UNLOCK(self);
   state.errors = 0;
-  state.drop_fragment();
+  state.drop_pending();
   for (GstMvinrDecPad* pad : state.pads) gst_mvinr_dec_pad_reset(pad);
   gst_mvinr_dec_resume(self);
   return ok;

@@ -6,6 +6,7 @@
 #include <gst/base/gstflowcombiner.h>
 #include <gst/gst.h>
 
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -35,6 +36,20 @@ struct GstMvinrDecStats {
   double seconds = 0;        // of decoding and rendering
 };
 
+/// An access unit whose symbols are being decoded while the one before it is shown.
+struct GstMvinrDecAhead {
+  GstBuffer* buffer;  // owned
+  std::future<mvinr::Result<std::unique_ptr<mvinr::PreparedGop>>> gop;
+
+  explicit GstMvinrDecAhead(GstBuffer* b) : buffer(gst_buffer_ref(b)) {}
+  ~GstMvinrDecAhead() {
+    if (gop.valid()) gop.wait();  // it reads the buffer
+    gst_buffer_unref(buffer);
+  }
+  GstMvinrDecAhead(const GstMvinrDecAhead&) = delete;
+  GstMvinrDecAhead& operator=(const GstMvinrDecAhead&) = delete;
+};
+
 /// Exists from READY to PAUSED and back. The sink pad's streaming thread owns it; `segment`,
 /// `frame_duration` and `last_seek` are changed and read elsewhere under the object lock.
 struct GstMvinrDecState {
@@ -50,12 +65,15 @@ struct GstMvinrDecState {
   guint group_id = GST_GROUP_ID_INVALID;
   GstTagList* tags = nullptr;        // of the stream, from upstream
   std::vector<GstBuffer*> fragment;  // reverse playback: access units that wait for their turn
+  std::optional<bool> live;          // upstream; unknown until asked
+  std::unique_ptr<GstMvinrDecAhead> ahead;
   bool got_input = false;
   int errors = 0;  // damaged access units in a row
 
   GstMvinrDecState();
   ~GstMvinrDecState();
-  void drop_fragment();
+  /// Forgets what has not been shown.
+  void drop_pending();
 };
 
 struct GstMvinrDecPrivate {
@@ -96,7 +114,8 @@ gboolean gst_mvinr_dec_src_query(GstPad* pad, GstObject* parent, GstQuery* query
 
 /// The sink pad's chain function: decodes an access unit and pushes its pictures.
 GstFlowReturn gst_mvinr_dec_chain(GstPad* pad, GstObject* parent, GstBuffer* buffer);
-/// Shows the access units of the fragment that is being collected, the last one first.
+/// Shows what has been kept back: the access unit that waits for the next one, or in reverse those
+/// of the fragment that is being collected, the last one first.
 GstFlowReturn gst_mvinr_dec_drain(GstMvinrDec* self);
 /// Ends the rendering that runs within milliseconds, and acquires that wait. Any thread.
 void gst_mvinr_dec_cancel(GstMvinrDec* self);

@@ -1,6 +1,7 @@
 // Access units to pictures: what of an access unit is to be shown, rendering, and damage.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "gstmvinrdeccamera.h"
 #include "gstmvinrdecgop.h"
@@ -201,7 +202,14 @@ static std::vector<bool> left_out_views(mvinr::Bytes access_unit, size_t views) 
   return left_out;
 }
 
-static GstFlowReturn decode(GstMvinrDec* self, GstBuffer* buffer) {
+static std::stop_token stop_token(GstMvinrDec* self) {
+  const std::lock_guard lock(self->priv->stop_mutex);
+  return self->priv->stop.get_token();
+}
+
+// `ahead` has begun to decode this buffer; nullptr: nobody has.
+static GstFlowReturn decode(GstMvinrDec* self, GstBuffer* buffer,
+                            GstMvinrDecAhead* ahead = nullptr) {
   GstMvinrDecState& state = *self->priv->state;
   state.got_input = true;
   gst_mvinr_dec_count(self, &GstMvinrDecStats::access_units);
@@ -216,10 +224,7 @@ static GstFlowReturn decode(GstMvinrDec* self, GstBuffer* buffer) {
   Gop gop;
   gop.pts = GST_BUFFER_DTS_OR_PTS(buffer);
   if (GST_BUFFER_PTS_IS_VALID(buffer)) gop.pts = GST_BUFFER_PTS(buffer);
-  {
-    const std::lock_guard lock(self->priv->stop_mutex);
-    gop.stop = self->priv->stop.get_token();
-  }
+  gop.stop = stop_token(self);
   if (gop.stop.stop_requested()) return GST_FLOW_FLUSHING;
 
   auto header = mvinr::read_gop_info(map.bytes());
@@ -246,7 +251,12 @@ static GstFlowReturn decode(GstMvinrDec* self, GstBuffer* buffer) {
 
   {
     const GstMvinrDecStopwatch stopwatch(self);
-    const auto started = state.decoder->start_gop(map.bytes());
+    auto started = [&]() -> mvinr::Result<mvinr::GopInfo> {
+      if (!ahead) return state.decoder->start_gop(map.bytes());
+      auto prepared = ahead->gop.get();
+      if (!prepared) return prepared.error();
+      return state.decoder->start_gop(std::move(*prepared));
+    }();
     if (!started) {
       const auto code = started.error().code;
       if (code != ErrorCode::corrupt && code != ErrorCode::truncated)
@@ -264,9 +274,49 @@ static GstFlowReturn decode(GstMvinrDec* self, GstBuffer* buffer) {
   return flow;
 }
 
+// Whether an access unit may wait for the next one: not where that would delay what is live.
+static bool may_wait(GstMvinrDec* self) {
+  GstMvinrDecState& state = *self->priv->state;
+  if (gst_mvinr_dec_settings(self).threads == 1) return false;
+  if (!state.live) {
+    gboolean live = FALSE;
+    GstQuery* query = gst_query_new_latency();
+    if (gst_pad_peer_query(self->sink, query)) gst_query_parse_latency(query, &live, NULL, NULL);
+    gst_query_unref(query);
+    state.live = live;
+  }
+  return !*state.live;
+}
+
+static std::unique_ptr<GstMvinrDecAhead> decode_ahead(GstMvinrDec* self, GstBuffer* buffer) {
+  GstMvinrDecState& state = *self->priv->state;
+  std::vector<int> views;
+  for (GstMvinrDecPad* pad : state.pads)
+    if (gst_mvinr_dec_pad_wanted(pad)) views.push_back(gst_mvinr_dec_pad_view(pad));
+  auto ahead = std::make_unique<GstMvinrDecAhead>(buffer);
+  ahead->gop =
+      std::async(std::launch::async,
+                 [decoder = state.decoder.get(), views, buffer,
+                  stop = stop_token(self)]() -> mvinr::Result<std::unique_ptr<mvinr::PreparedGop>> {
+                   const GstMvinrMap map(buffer);
+                   if (!map) return mvinr::Error{ErrorCode::corrupt, "the input cannot be mapped"};
+                   // The pads may be of another sequence than this access unit.
+                   std::vector<int> present;
+                   if (const auto info = mvinr::read_gop_info(map.bytes()))
+                     for (const int view : views)
+                       if (view < int(info->sequence.views.size())) present.push_back(view);
+                   return decoder->prepare_gop(map.bytes(), present, stop);
+                 });
+  return ahead;
+}
+
+static GstFlowReturn show_ahead(GstMvinrDec* self, std::unique_ptr<GstMvinrDecAhead> ahead) {
+  return ahead ? decode(self, ahead->buffer, ahead.get()) : GST_FLOW_OK;
+}
+
 GstFlowReturn gst_mvinr_dec_drain(GstMvinrDec* self) {
   auto& fragment = self->priv->state->fragment;
-  GstFlowReturn flow = GST_FLOW_OK;
+  GstFlowReturn flow = show_ahead(self, std::move(self->priv->state->ahead));
   for (; !fragment.empty(); fragment.pop_back()) {
     if (flow == GST_FLOW_OK) flow = decode(self, fragment.back());
     gst_buffer_unref(fragment.back());
@@ -278,7 +328,10 @@ GstFlowReturn gst_mvinr_dec_drain(GstMvinrDec* self) {
 // marks its first buffer. So a fragment must be complete before its last access unit is shown.
 static GstFlowReturn take_buffer(GstMvinrDec* self, GstBuffer* buffer) {
   GstMvinrDecState& state = *self->priv->state;
-  if (state.segment.rate > 0) return decode(self, buffer);
+  if (state.segment.rate > 0) {
+    if (!may_wait(self)) return decode(self, buffer);
+    return show_ahead(self, std::exchange(state.ahead, decode_ahead(self, buffer)));
+  }
   const GstFlowReturn flow =
       GST_BUFFER_IS_DISCONT(buffer) ? gst_mvinr_dec_drain(self) : GST_FLOW_OK;
   state.fragment.push_back(gst_buffer_ref(buffer));

@@ -142,6 +142,8 @@ class FakeEncoder final : public Encoder {
     return gop;
   }
 
+  void set_first_frame(uint64_t frame) override { first_frame_ = frame; }
+
   void reset() override {
     samples_.assign(size_t(options_.gop_frames) * sequence_.views.size() * 2, -1);
     base_samples_.clear();

@@ -103,7 +103,7 @@ def parse(arguments):
     add.add_argument("clip", nargs="+")
     add = add.add_argument
     add("--codecs", type=codec_names, default=coders.DEFAULT,
-        help=f"of {', '.join(coders.CODECS)}; default: all but mvinr-auto")
+        help=f"of {', '.join(coders.CODECS)}; default: all but mvinr-auto and av1")
     add("--anchor", default="x265", help="codec that BD-rate refers to (%(default)s)")
     add("--size", type=size, help="default: that of the clip")
     add("--left-out", type=names, default=[], metavar="NAME,...",
@@ -114,6 +114,7 @@ def parse(arguments):
     add("--base-views", default="", help="of mvinrenc mode=hybrid; default: its own choice")
     add("--base-encoder", default="", help="of mvinrenc mode=hybrid; default: its own choice")
     add("--x265-preset", default="slow")
+    add("--av1-preset", default="6", help="SVT-AV1 (%(default)s)")
     add("--x265-info", type=int, choices=[0, 1], default=0, help="1: with the SEI in which x265 "
         "writes its settings, 2.3 kB in every stream")
     add("--vvenc-preset", default="medium")

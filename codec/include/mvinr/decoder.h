@@ -40,6 +40,17 @@ struct BaseUnit {
 /// The kernel sets that this machine can run, slowest ("reference") first.
 MVINR_API std::vector<std::string> available_kernels();
 
+/// An access unit that Decoder::prepare_gop() has read.
+class MVINR_API PreparedGop {
+ public:
+  virtual ~PreparedGop() = default;
+  virtual const GopInfo& info() const = 0;
+
+ private:
+  friend class Gop;
+  PreparedGop() = default;
+};
+
 class MVINR_API Decoder {
  public:
   static Result<std::unique_ptr<Decoder>> create(const DecoderOptions& options);
@@ -48,6 +59,16 @@ class MVINR_API Decoder {
   /// Makes this access unit the current GOP. On error the previous GOP stays current. Views' own
   /// units are decoded when first rendered.
   virtual Result<GopInfo> start_gop(Bytes access_unit) = 0;
+
+  /// The same in two steps, so that a player decodes the next GOP's symbols while it shows this
+  /// one: prepare_gop() may run on another thread beside any other call, render() included. It
+  /// decodes on the calling thread the network, the shared grids and the units of `views`; an error
+  /// in one of those comes when the view is rendered. Errors: those of start_gop(), cancelled.
+  virtual Result<std::unique_ptr<PreparedGop>> prepare_gop(Bytes access_unit,
+                                                           std::span<const int> views,
+                                                           std::stop_token stop = {}) const = 0;
+  /// `gop`: of this decoder, or of one with the same options. invalid_argument if it is null.
+  virtual Result<GopInfo> start_gop(std::unique_ptr<PreparedGop> gop) = 0;
 
   /// Hybrid mode: the intact BASE units of the current GOP. Whoever has a decoder for them gives
   /// the pictures to set_base(); without those, every render() is invalid_argument.

@@ -37,3 +37,21 @@ def texture_from_10_bits(source, target):
     with open(source, "rb") as read, open(target, "wb") as write:
         while (values := np.fromfile(read, "<u2", 1 << 20)).size:
             np.minimum((values + 2) >> 2, 255).astype("u1").tofile(write)
+
+
+def add_grey_chroma(source, target, clip):
+    """A 10-bit depth file as 4:2:0 whose chroma is grey."""
+    grey = np.full(2 * ((clip.width + 1) // 2) * ((clip.height + 1) // 2), 512, "<u2")
+    with open(source, "rb") as read, open(target, "wb") as write:
+        while (depth := np.fromfile(read, "<u2", clip.width * clip.height)).size:
+            depth.tofile(write)
+            grey.tofile(write)
+
+
+def drop_chroma(source, target, clip):
+    """The luma of a 10-bit 4:2:0 file."""
+    skip = 4 * ((clip.width + 1) // 2) * ((clip.height + 1) // 2)
+    with open(source, "rb") as read, open(target, "wb") as write:
+        while (luma := np.fromfile(read, "<u2", clip.width * clip.height)).size:
+            luma.tofile(write)
+            read.seek(skip, 1)
