@@ -161,7 +161,7 @@ TEST(TransportRecovery, Retransmission) {
       "rtpmvinrpay mtu=300 pt=96 ! rtprtxsend name=send max-size-packets=5000 ! "
       "identity name=wire sync=true ! rtprtxreceive name=receive ! rtpssrcdemux ! "
       "rtpjitterbuffer mode=none do-retransmission=true rtx-delay=10 rtx-retry-timeout=20 "
-      "latency=2000 ! "
+      "latency=500 ! "
       "rtpmvinrdepay name=depay ! fakesink name=out");
   GstStructure* map = gst_structure_new("application/x-rtp-pt-map", "96", G_TYPE_UINT, 97, nullptr);
   for (const char* name : {"send", "receive"})
