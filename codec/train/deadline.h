@@ -20,12 +20,13 @@ class Deadline {
 
   /// Seconds that training may last from now on, so that there is time for the export and for the
   /// verification of `frames` frames: as long as they took in the GOP before, with some reserve.
-  /// The verification gets a tenth at most, since it can measure fewer frames.
+  /// The verification gets a tenth at most, since it can measure fewer frames; and training keeps
+  /// its least share, since one slow export does not mean that the next one is slow.
   double training(int frames) const {
     const double all = left();
     const double verification = std::min(frames * frame_seconds_, kMostVerification * all);
     const double after = export_seconds_ < 0 ? kFirstExport * all : kReserve * export_seconds_;
-    return std::max(all - after - verification, 1e-9);
+    return std::max({all - after - verification, kLeastTraining * all, 1e-9});
   }
 
   /// How many of `frames` more frames there is time to verify if each takes `seconds`.
@@ -35,15 +36,16 @@ class Deadline {
   }
 
   /// What the GOP took from the end of training's time to the verification, and per verified frame.
-  /// A slow GOP counts at once, a quick one little by little.
+  /// A slow GOP counts at once, quick ones by halves.
   void learn(double export_seconds, double frame_seconds) {
-    const auto follow = [](double old, double now) { return std::max(now, 0.8 * old + 0.2 * now); };
+    const auto follow = [](double old, double now) { return std::max(now, 0.5 * (old + now)); };
     export_seconds_ = follow(export_seconds_, export_seconds);
     frame_seconds_ = follow(frame_seconds_, frame_seconds);
   }
 
  private:
-  static constexpr double kReserve = 1.25, kFirstExport = 0.2, kMostVerification = 0.1;
+  static constexpr double kReserve = 1.25, kFirstExport = 0.2, kMostVerification = 0.1,
+                          kLeastTraining = 0.3;
 
   Clock::time_point end_ = Clock::time_point::max();
   double export_seconds_ = -1;  // not known yet

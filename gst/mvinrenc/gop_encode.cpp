@@ -272,7 +272,7 @@ GstFlowReturn GopStream::close_gop(std::stop_token stop) {
   const std::optional<int64_t> running = live_.now();
   {
     const ObjectLock lock(element_);
-    shared_.stats.add(stats, base, stats.lambda, late_);
+    shared_.stats.add(stats, base, stats.lambda);
   }
   GstStructure* structure = gop_structure(gop_index_, gop_time_, stats.lambda, stats, base);
   gst_structure_set(structure, "dropped-frames", G_TYPE_INT, late_, "latency", G_TYPE_UINT64,

@@ -203,6 +203,8 @@ void GopStream::drop_set(const Decision& decision, std::span<const Head> heads) 
     if (decision.actions[i].pop) drop_frame(pads_[i], heads[i]);
   ++late_;
   discont_ = true;
+  const ObjectLock lock(element_);
+  shared_.stats.add_dropped();
 }
 
 GstFlowReturn GopStream::take_set(const Decision& decision, std::span<const Head> heads,
@@ -327,6 +329,7 @@ GstFlowReturn GopStream::finish(std::span<const Head> heads, std::stop_token sto
   }
   const GstFlowReturn flow = close_gop(stop);
   if (flow != GST_FLOW_OK) return flow;
+  warn_of_late_frames();
   if (!longer.empty()) {
     GST_ELEMENT_WARNING(
         element_, STREAM, FAILED,

@@ -71,9 +71,8 @@ double TotalStats::MeanError::psnr() const {
   return frames > 0 ? -10 * std::log10(sum / frames) : 0;
 }
 
-void TotalStats::add(const GopStats& s, const BaseStats& base, double lambda, int dropped) {
+void TotalStats::add(const GopStats& s, const BaseStats& base, double lambda) {
   ++gops_;
-  dropped_ += guint64(dropped);
   frames_ += guint64(s.frames);
   bytes_ += s.bytes;
   estimated_bits_ += s.estimated_bits;

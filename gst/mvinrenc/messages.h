@@ -32,8 +32,9 @@ GstStructure* gop_structure(guint64 gop, GstClockTime running_time, double lambd
 /// Totals over the GOPs. PSNR values are those of the mean squared error over all frames.
 class TotalStats {
  public:
-  /// `dropped`: frames of all views for which there was no time.
-  void add(const GopStats& stats, const BaseStats& base, double lambda, int dropped);
+  void add(const GopStats& stats, const BaseStats& base, double lambda);
+  /// A frame of all views, for which there was no time.
+  void add_dropped() { ++dropped_; }
 
   /// "mvinrenc-stats", as the property `stats` describes it.
   GstStructure* structure() const;

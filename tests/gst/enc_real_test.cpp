@@ -179,7 +179,7 @@ TEST(EncReal, NullEndsATrainingWithinASecond) {
   const testutil::Clip source = clip();
   EncoderUnderTest enc;
   make_quick(enc);
-  g_object_set(enc.element(), "time-budget", 0.0, "effort", 9, nullptr);
+  g_object_set(enc.element(), "time-budget", 100.0, "effort", 9, nullptr);
   feed(enc, source);
   enc.start();
   ASSERT_TRUE(eventually([&] { return enc.messages("mvinrenc-progress").size() >= 2; }, 120));

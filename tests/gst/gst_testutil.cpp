@@ -258,7 +258,7 @@ static GstClockTime stream_time(GstPad* pad, GstBuffer* buffer) {
   gst_event_parse_segment(event, &segment);
   const guint64 time = gst_segment_to_stream_time(segment, GST_FORMAT_TIME, GST_BUFFER_PTS(buffer));
   gst_event_unref(event);
-  return time;
+  return GST_CLOCK_TIME_IS_VALID(time) ? time : GST_BUFFER_PTS(buffer);  // outside by a rounding
 }
 
 struct Pipeline::Recorder {
