@@ -158,23 +158,43 @@ void gst_mvinr_append_sei(std::vector<std::byte>& out, GstMvinrSeiCodec codec,
   append_escaped(out, sei);
 }
 
-int gst_mvinr_read_sei(Bytes nal, GstMvinrSeiCodec codec,
-                       const std::function<void(const GstMvinrSeiFragment&)>& found) {
+namespace {
+
+// Calls `found` with type and payload of every message of an SEI NAL unit; the payload is shorter
+// than its message says if the unit ends before. The unit is copied.
+void for_each_message(Bytes nal, GstMvinrSeiCodec codec,
+                      const std::function<void(size_t type, size_t bytes, Bytes payload)>& found) {
   const std::vector<std::byte> rbsp = unescaped(nal);
   Bytes rest(rbsp);
   rest = rest.subspan(std::min(rest.size(), header_bytes(codec)));
+  size_t type, bytes;
+  while (rest.size() > 1 && take_sei_number(rest, type) && take_sei_number(rest, bytes)) {
+    const Bytes payload = rest.first(std::min(bytes, rest.size()));
+    found(type, bytes, payload);
+    rest = rest.subspan(payload.size());
+  }
+}
+
+}  // namespace
+
+bool gst_mvinr_is_user_data(Bytes nal, GstMvinrSeiCodec codec) {
+  bool only = true;
+  for_each_message(nal, codec,
+                   [&](size_t type, size_t, Bytes) { only &= type == kUserDataUnregistered; });
+  return only;
+}
+
+int gst_mvinr_read_sei(Bytes nal, GstMvinrSeiCodec codec,
+                       const std::function<void(const GstMvinrSeiFragment&)>& found) {
   int malformed = 0;
-  size_t type, size;
-  while (rest.size() > 1 && take_sei_number(rest, type) && take_sei_number(rest, size)) {
-    const Bytes payload = rest.first(std::min(size, rest.size()));
+  for_each_message(nal, codec, [&](size_t type, size_t bytes, Bytes payload) {
     const bool ours = type == kUserDataUnregistered && payload.size() >= kUuid.size() &&
                       std::memcmp(payload.data(), kUuid.data(), kUuid.size()) == 0;
     GstMvinrSeiFragment fragment;
-    if (ours && payload.size() == size && read_fragment(payload.subspan(kUuid.size()), fragment))
+    if (ours && payload.size() == bytes && read_fragment(payload.subspan(kUuid.size()), fragment))
       found(fragment);
     else if (ours)
       ++malformed;
-    rest = rest.subspan(payload.size());
-  }
+  });
   return malformed;
 }

@@ -43,6 +43,10 @@ void gst_mvinr_append_sei(std::vector<std::byte>& out, GstMvinrSeiCodec codec,
 int gst_mvinr_read_sei(mvinr::Bytes nal, GstMvinrSeiCodec codec,
                        const std::function<void(const GstMvinrSeiFragment&)>& found);
 
+/// True if an SEI NAL unit holds nothing but user data (unregistered), as encoders write it to tell
+/// their settings.
+bool gst_mvinr_is_user_data(mvinr::Bytes nal, GstMvinrSeiCodec codec);
+
 /// Unsigned little-endian integers of 1, 2 and 4 bytes.
 void gst_mvinr_append_uint(std::vector<std::byte>& out, uint32_t value, int bytes);
 uint32_t gst_mvinr_read_uint(mvinr::Bytes data, size_t offset, int bytes);

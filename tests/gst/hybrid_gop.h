@@ -1,4 +1,5 @@
-// Access units of hybrid mode: base views coded by x265enc, a network of random content.
+// Access units of hybrid mode: base views coded by x265enc or another encoder, a network of random
+// content.
 #pragma once
 
 #include <functional>
@@ -14,6 +15,8 @@ struct HybridOptions {
   uint32_t seed = 1;
   int views = 3;
   std::vector<int> base_views = {1};
+  std::string encoder =
+      "x265enc speed-preset=ultrafast tune=psnr log-level=none option-string=info=0";
 };
 Data make_hybrid_gop(const HybridOptions& options = {});
 std::vector<Data> make_hybrid_gops(int count, const HybridOptions& options = {});
