@@ -135,6 +135,32 @@ std::vector<size_t> gst_mvinr_sei_shares(std::span<const Bytes> packets, size_t 
   return shares;
 }
 
+std::vector<std::byte> gst_mvinr_sei_frame(const GstMvinrSeiGop& gop, size_t index,
+                                           Bytes messages) {
+  const Bytes packet = gop.packets[index];
+  std::vector<std::byte> frame;
+  frame.reserve(packet.size() + messages.size());
+  const auto append = [&](Bytes bytes) { frame.insert(frame.end(), bytes.begin(), bytes.end()); };
+  bool inserted = false;
+  size_t done = 0;  // of the packet
+  for (const GstMvinrNal& nal : gst_mvinr_nals(packet, gop.codec, 0)) {
+    if (!inserted && gst_mvinr_is_slice(gop.codec, nal.type)) {
+      size_t at = nal.offset - 3;  // of its start code
+      if (at > done && packet[at - 1] == std::byte{0}) --at;
+      append(packet.subspan(done, at - done));
+      append(messages);
+      inserted = true;
+      done = at;
+    } else if (gst_mvinr_is_sei(gop.codec, nal.type) &&
+               gst_mvinr_is_user_data(packet.subspan(nal.offset, nal.bytes), gop.codec)) {
+      append(packet.subspan(done, nal.offset - 3 - done));
+      done = nal.offset + nal.bytes;
+    }
+  }
+  append(packet.subspan(done));
+  return frame;
+}
+
 /* ---- receiver ---- */
 
 bool GstMvinrSeiAssembly::belongs(const GstMvinrSeiFragment& fragment) const {

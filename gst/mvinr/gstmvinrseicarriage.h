@@ -27,6 +27,11 @@ mvinr::Result<GstMvinrSeiGop> gst_mvinr_sei_split(mvinr::Bytes access_unit);
 std::vector<size_t> gst_mvinr_sei_shares(std::span<const mvinr::Bytes> packets, size_t carriage,
                                          bool spread);
 
+/// Packet `index` with these SEI NAL units in front of its first slice, and without the settings of
+/// the encoder (gst_mvinr_is_user_data), which are in the carriage.
+std::vector<std::byte> gst_mvinr_sei_frame(const GstMvinrSeiGop& gop, size_t index,
+                                           mvinr::Bytes messages);
+
 /// An access unit while the frames come in that carry it. Holds no more than was received, and what
 /// it takes to fill holes not larger than that.
 class GstMvinrSeiAssembly {

@@ -37,58 +37,13 @@
  */
 #include "gstmvinrseiextract.h"
 
-#include <optional>
+#include "gstmvinrseiextractpriv.h"
 
-#include "gstmvinr.h"
-#include "gstmvinrseicarriage.h"
-#include "gstmvinrviews.h"
-
-GST_DEBUG_CATEGORY_STATIC(mvinrseiextract_debug);
+GST_DEBUG_CATEGORY(mvinrseiextract_debug);
 #define GST_CAT_DEFAULT mvinrseiextract_debug
 
-using mvinr::Bytes;
-
-namespace {
-
-constexpr int kFramesUntilHint = 250;  // without any message: say so
-
-// Guarded by the object lock.
-struct Losses {
-  guint64 access_units = 0;  // sent on
-  guint64 incomplete = 0;    // of these, without some of their units
-  guint64 dropped = 0;       // access units of which nothing could be sent on
-  guint64 malformed = 0;     // messages that make no sense
-};
-
-// Exists from READY to PAUSED and back; only the streaming thread uses it, `latency` apart.
-struct State {
-  GstMvinrSeiCodec codec = GstMvinrSeiCodec::h264;
-  int length_bytes = 0;  // see gst_mvinr_nals
-  std::optional<GstMvinrSeiAssembly> assembly;
-  std::optional<guint16> last;                  // number of the access unit before
-  std::optional<mvinr::SequenceInfo> sequence;  // of the caps
-  GstClockTime expected = GST_CLOCK_TIME_NONE;  // end of the access unit before
-  GstClockTime duration = GST_CLOCK_TIME_NONE;  // of it
-  GstSegment segment;                           // of the source pad
-  bool discont = true;
-  bool sought = true;  // at the start and after a seek, a GOP may be there in part
-  bool newer = false;  // messages of another version were reported
-  int frames = 0;      // without any message
-  bool any = false;    // there were messages
-  State() { gst_segment_init(&segment, GST_FORMAT_TIME); }
-};
-
-}  // namespace
-
-struct _GstMvinrSeiExtract {
-  GstElement parent;
-  GstPad *sink, *src;
-  State* state;
-  Losses* losses;
-  GstClockTime latency;    // of a GOP; guarded by the object lock
-  GstClockTime seek_stop;  // of the last seek, in stream time; guarded by the object lock
-  guint32 seek_seqnum;     // of that seek; guarded by the object lock
-};
+using Losses = GstMvinrSeiExtractLosses;
+using State = GstMvinrSeiExtractState;
 
 enum { PROP_0, PROP_LOSSES };
 
@@ -109,182 +64,10 @@ G_DEFINE_TYPE_WITH_CODE(GstMvinrSeiExtract, gst_mvinr_sei_extract, GST_TYPE_ELEM
 GST_ELEMENT_REGISTER_DEFINE(mvinrseiextract, "mvinrseiextract", GST_RANK_NONE,
                             GST_TYPE_MVINR_SEI_EXTRACT);
 
-static void count(GstMvinrSeiExtract* self, guint64 Losses::*counter, guint64 more = 1) {
-  GST_OBJECT_LOCK(self);
-  self->losses->*counter += more;
-  GST_OBJECT_UNLOCK(self);
-}
-
-/* ---- access units that go out ---- */
-
-static gboolean set_src_caps(GstMvinrSeiExtract* self, const mvinr::SequenceInfo& sequence) {
-  State& state = *self->state;
-  if (state.sequence == sequence) return TRUE;
-  GstCaps* caps = gst_caps_new_empty_simple(GST_MVINR_MEDIA_TYPE);
-  gst_mvinr_caps_set_views(caps, sequence);
-  gst_mvinr_caps_set_video(caps, sequence);
-  GST_INFO_OBJECT(self, "src caps %" GST_PTR_FORMAT, caps);
-  const gboolean ok = gst_pad_set_caps(self->src, caps);
-  gst_caps_unref(caps);
-  state.sequence = sequence;
-  return ok;
-}
-
-static void set_latency(GstMvinrSeiExtract* self, GstClockTime latency) {
-  GST_OBJECT_LOCK(self);
-  const bool longer = latency > self->latency;
-  if (longer) self->latency = latency;
-  GST_OBJECT_UNLOCK(self);
-  if (longer)
-    gst_element_post_message(GST_ELEMENT(self), gst_message_new_latency(GST_OBJECT(self)));
-}
-
-static void post_loss(GstMvinrSeiExtract* self, const GstMvinrSeiAssembly& assembly,
-                      GstClockTime pts, guint units, bool dropped, const std::string& views) {
-  GstStructure* loss = gst_structure_new(
-      "mvinrseiextract-loss", "gop", G_TYPE_UINT, guint{assembly.number()}, "pts", G_TYPE_UINT64,
-      pts, "bytes-lost", G_TYPE_UINT64, guint64{assembly.missing_bytes()}, "slices-lost",
-      G_TYPE_UINT, guint(assembly.missing_slices()), "units-lost", G_TYPE_UINT, units, "dropped",
-      G_TYPE_BOOLEAN, gboolean(dropped), "views-missing", G_TYPE_STRING, views.c_str(), nullptr);
-  gst_element_post_message(GST_ELEMENT(self), gst_message_new_element(GST_OBJECT(self), loss));
-}
-
-static void warn_lost(GstMvinrSeiExtract* self, const std::string& detail) {
-  self->state->discont = true;
-  GST_ELEMENT_WARNING(self, STREAM, DECODE,
-                      ("A GOP of the MV-INR stream was lost; the next one will show all views."),
-                      ("%s", detail.c_str()));
-}
-
-static void drop(GstMvinrSeiExtract* self, const GstMvinrSeiAssembly& assembly, GstClockTime pts,
-                 const mvinr::Error& error) {
-  State& state = *self->state;
-  // Playback began inside of this GOP: that is no loss.
-  if (state.sought && assembly.missing_bytes() > 0) return;
-  count(self, &Losses::dropped);
-  post_loss(self, assembly, pts, 0, true, "");
-  warn_lost(self, "GOP " + std::to_string(assembly.number()) + ": " + error.message);
-  if (GST_CLOCK_TIME_IS_VALID(pts) && GST_CLOCK_TIME_IS_VALID(state.duration))
-    gst_pad_push_event(self->src, gst_event_new_gap(pts, state.duration));
-}
-
-// When the GOP begins. Containers round, and its first frame may be lost: where one GOP follows the
-// other, the end of that one is exact.
-static GstClockTime start_of(const State& state, const GstMvinrSeiAssembly& assembly, bool whole) {
-  const GstClockTime pts = assembly.pts(), next = state.expected;
-  if (!GST_CLOCK_TIME_IS_VALID(pts)) return state.discont ? GST_CLOCK_TIME_NONE : next;
-  if (!GST_CLOCK_TIME_IS_VALID(next)) return pts;
-  const GstClockTime apart = std::max(pts, next) - std::min(pts, next);
-  const GstClockTime most =
-      whole || !GST_CLOCK_TIME_IS_VALID(state.duration) ? kGstMvinrRounding : state.duration;
-  return apart < most ? next : pts;
-}
-
-// Ends the access unit that is being put together: sends it on, or what is left of it.
-static GstFlowReturn finish(GstMvinrSeiExtract* self) {
-  State& state = *self->state;
-  if (!state.assembly) return GST_FLOW_OK;
-  GstMvinrSeiAssembly assembly = std::move(*state.assembly);
-  state.assembly.reset();
-  state.last = assembly.number();
-  auto finished = assembly.finish();
-  GstClockTime pts = start_of(state, assembly, finished && finished->whole);
-  if (!finished) {
-    drop(self, assembly, pts, finished.error());
-    state.expected = GST_CLOCK_TIME_NONE;
-    return GST_FLOW_OK;
-  }
-  const auto gop = mvinr::read_gop_info(finished->access_unit);
-  if (!gop) return GST_FLOW_OK;  // it was read a moment ago
-  if (!GST_CLOCK_TIME_IS_VALID(pts))
-    pts = gst_mvinr_frame_time(gop->first_frame, gop->sequence.frame_rate);
-  if (!finished->whole) {
-    if (state.sought && assembly.missing_bytes() > 0) return GST_FLOW_OK;
-    count(self, &Losses::incomplete);
-    post_loss(self, assembly, pts, finished->lost_units, false,
-              gst_mvinr_missing_views(finished->access_unit));
-  }
-  state.sought = false;
-  state.duration = gst_mvinr_gop_duration(*gop);
-  const bool timed = GST_CLOCK_TIME_IS_VALID(pts) && GST_CLOCK_TIME_IS_VALID(state.duration);
-  state.expected = timed ? pts + state.duration : GST_CLOCK_TIME_NONE;
-  const GstSegment& segment = state.segment;
-  if (segment.rate > 0 && GST_CLOCK_TIME_IS_VALID(segment.stop) && GST_CLOCK_TIME_IS_VALID(pts) &&
-      pts >= segment.stop)
-    return GST_FLOW_EOS;
-  if (!set_src_caps(self, gop->sequence)) return GST_FLOW_NOT_NEGOTIATED;
-  if (GST_CLOCK_TIME_IS_VALID(state.duration)) set_latency(self, state.duration);
-  GstBuffer* buffer = gst_mvinr_buffer_new(std::move(finished->access_unit));
-  GST_BUFFER_PTS(buffer) = GST_BUFFER_DTS(buffer) = pts;
-  GST_BUFFER_DURATION(buffer) = state.duration;
-  if (std::exchange(state.discont, false)) GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DISCONT);
-  count(self, &Losses::access_units);
-  return gst_pad_push(self->src, buffer);
-}
-
-/* ---- frames that come in ---- */
-
-// Access units of which not a single message arrived.
-static void note_skipped(GstMvinrSeiExtract* self, guint16 number) {
-  const auto& last = self->state->last;
-  const guint skipped = last ? guint16(number - *last - 1) : 0;
-  if (skipped == 0 || skipped >= 0x8000 || self->state->sought) return;
-  count(self, &Losses::dropped, skipped);
-  warn_lost(self, "no message of " + std::to_string(skipped) + " GOPs before number " +
-                      std::to_string(number));
-}
-
-static GstFlowReturn take_fragment(GstMvinrSeiExtract* self, const GstMvinrSeiFragment& fragment) {
-  State& state = *self->state;
-  state.any = true;
-  if (fragment.version != kGstMvinrSeiVersion) {
-    if (!std::exchange(state.newer, true))
-      GST_ELEMENT_WARNING(self, STREAM, FORMAT,
-                          ("The video carries MV-INR in a way that this version cannot read."),
-                          ("SEI messages of version %d, this is %d; they are ignored",
-                           fragment.version, kGstMvinrSeiVersion));
-    return GST_FLOW_OK;
-  }
-  GstFlowReturn flow = GST_FLOW_OK;
-  if (state.assembly && !state.assembly->belongs(fragment)) flow = finish(self);
-  if (!state.assembly) {
-    if (state.last == fragment.gop && fragment.offset > 0) return flow;  // of one that has ended
-    note_skipped(self, fragment.gop);
-    state.assembly.emplace(fragment);
-  }
-  state.assembly->add(fragment);
-  return flow;
-}
-
-static GstFlowReturn take_frame(GstMvinrSeiExtract* self, GstBuffer* buffer) {
-  State& state = *self->state;
-  const GstMvinrMap map(buffer);
-  const Bytes frame = map.bytes();
-  GstFlowReturn flow = GST_FLOW_OK;
-  for (const GstMvinrNal& nal : gst_mvinr_nals(frame, state.codec, state.length_bytes)) {
-    const Bytes bytes = frame.subspan(nal.offset, nal.bytes);
-    if (gst_mvinr_is_sei(state.codec, nal.type)) {
-      const int bad = gst_mvinr_read_sei(bytes, state.codec, [&](const auto& fragment) {
-        const GstFlowReturn ended = take_fragment(self, fragment);
-        if (flow == GST_FLOW_OK) flow = ended;
-      });
-      if (bad > 0) count(self, &Losses::malformed, guint64(bad));
-    } else if (gst_mvinr_is_slice(state.codec, nal.type) && state.assembly) {
-      state.assembly->add_slice(bytes, GST_BUFFER_PTS(buffer));
-      if (state.assembly->complete() && flow == GST_FLOW_OK) flow = finish(self);
-    }
-  }
-  if (!state.any && ++state.frames == kFramesUntilHint)
-    GST_ELEMENT_WARNING(self, STREAM, WRONG_TYPE,
-                        ("This video does not carry MV-INR; it shows a single view."),
-                        ("no message of mvinrseiinsert in %d frames", state.frames));
-  return flow;
-}
-
 static GstFlowReturn gst_mvinr_sei_extract_chain(GstPad*, GstObject* parent, GstBuffer* buffer) {
   GstMvinrSeiExtract* self = GST_MVINR_SEI_EXTRACT(parent);
-  const GstFlowReturn flow =
-      gst_mvinr_guard(self, GST_FLOW_ERROR, [&] { return take_frame(self, buffer); });
+  const GstFlowReturn flow = gst_mvinr_guard(
+      self, GST_FLOW_ERROR, [&] { return gst_mvinr_sei_extract_take(self, buffer); });
   gst_buffer_unref(buffer);
   return flow;
 }
@@ -359,7 +142,7 @@ static GstEvent* with_earlier_stop(GstMvinrSeiExtract* self, GstEvent* event) {
 
 // Lost GOPs at the end, and streams in which there was nothing of ours at all.
 static void end(GstMvinrSeiExtract* self) {
-  finish(self);
+  gst_mvinr_sei_extract_finish(self);
   State& state = *self->state;
   GST_OBJECT_LOCK(self);
   const bool nothing = self->losses->access_units == 0;
@@ -385,7 +168,7 @@ static gboolean gst_mvinr_sei_extract_sink_event(GstPad* pad, GstObject* parent,
       return ok;
     }
     case GST_EVENT_SEGMENT:
-      gst_mvinr_guard(self, GST_FLOW_ERROR, [&] { return finish(self); });
+      gst_mvinr_guard(self, GST_FLOW_ERROR, [&] { return gst_mvinr_sei_extract_finish(self); });
       state->expected = GST_CLOCK_TIME_NONE;
       state->discont = state->sought = true;
       event = with_earlier_stop(self, event);

@@ -202,33 +202,6 @@ struct Clock {
 
 }  // namespace
 
-// The packet with its messages in front of its first slice, and without the settings of the
-// encoder, which travel in the messages.
-static std::vector<std::byte> make_frame(const GstMvinrSeiGop& gop, Bytes packet,
-                                         const std::vector<std::byte>& messages) {
-  std::vector<std::byte> frame;
-  frame.reserve(packet.size() + messages.size());
-  const auto append = [&](Bytes bytes) { frame.insert(frame.end(), bytes.begin(), bytes.end()); };
-  bool inserted = false;
-  size_t done = 0;  // of the packet
-  for (const GstMvinrNal& nal : gst_mvinr_nals(packet, gop.codec, 0)) {
-    if (!inserted && gst_mvinr_is_slice(gop.codec, nal.type)) {
-      size_t at = nal.offset - 3;  // of its start code
-      if (at > done && packet[at - 1] == std::byte{0}) --at;
-      append(packet.subspan(done, at - done));
-      append(messages);
-      inserted = true;
-      done = at;
-    } else if (gst_mvinr_is_sei(gop.codec, nal.type) &&
-               gst_mvinr_is_user_data(packet.subspan(nal.offset, nal.bytes), gop.codec)) {
-      append(packet.subspan(done, nal.offset - 3 - done));
-      done = nal.offset + nal.bytes;
-    }
-  }
-  append(packet.subspan(done));
-  return frame;
-}
-
 static GstFlowReturn push_frames(GstMvinrSeiInsert* self, const GstMvinrSeiGop& gop,
                                  const GstMvinrSeiOrder& order, const Clock& clock) {
   State& state = *self->state;
@@ -252,7 +225,7 @@ static GstFlowReturn push_frames(GstMvinrSeiInsert* self, const GstMvinrSeiGop& 
       done += bytes;
       left -= bytes;
     }
-    GstBuffer* buffer = gst_mvinr_buffer_new(make_frame(gop, gop.packets[i], messages));
+    GstBuffer* buffer = gst_mvinr_buffer_new(gst_mvinr_sei_frame(gop, i, messages));
     const GstClockTime pts = clock.at(order.shown[i]);
     GstClockTime dts = clock.at(int(i) - state.reorder);
     if (GST_CLOCK_TIME_IS_VALID(state.last_dts)) dts = std::max(dts, state.last_dts);
