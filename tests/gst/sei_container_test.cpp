@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "file_fixture.h"
+#include "format/access_unit.h"
 #include "sei_fixture.h"
 #include "transport_fixture.h"
 
@@ -85,6 +86,32 @@ TEST_P(SeiContainer, EveryContainerGivesBackEveryByte) {
     EXPECT_TRUE(pictures(source) ==
                 std::vector<std::string>(want.begin(), want.end() - ptrdiff_t(way.lost_frames)));
   }
+}
+
+// Units of two megabytes and of what needs emulation prevention: runs of zeros.
+TEST_P(SeiContainer, LargeAccessUnits) {
+  for (Data& gop : gops_) {
+    const auto parsed = parse_access_unit(gop);
+    ASSERT_TRUE(parsed);
+    std::vector<UnitPayload> units;
+    for (const UnitView& unit : parsed->units)
+      units.push_back({unit.type, unit.index, {unit.payload.begin(), unit.payload.end()}});
+    UnitPayload large{UnitType(200), 0, Data(2'000'000)};  // skipped by decoders
+    uint32_t state = uint32_t(gop.size());
+    for (size_t i = 0; i < large.payload.size(); ++i) {
+      state = state * 69069 + 1;
+      large.payload[i] = i / 5000 % 2 ? std::byte(state >> 24) : std::byte(state >> 30 & 1);
+    }
+    units.push_back(std::move(large));
+    gop = *write_access_unit(parsed->header, units);
+  }
+  expect_back("filesrc location=" + mux("mp4mux", "a.mp4") + " ! qtdemux ! " + codec().parser);
+  expect_back("filesrc location=" + mux("matroskamux", "a.mkv") + " ! matroskademux", GST_MSECOND);
+  expect_back("filesrc location=" + mux("mpegtsmux", "a.ts") + " ! tsdemux ! " + codec().parser,
+              2 * GST_SECOND);
+  const std::string name = codec().name;
+  expect_back(video() + " ! rtp" + name + "pay mtu=1400 ! rtp" + name + "depay ! " + codec().parser,
+              20 * GST_USECOND);
 }
 
 TEST_P(SeiContainer, ADemuxerNeedsNoParserBehindIt) {
