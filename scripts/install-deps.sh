@@ -34,7 +34,8 @@ packages="build-essential meson ninja-build pkg-config python3 python3-pip pytho
   libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstreamer-plugins-bad1.0-dev
   libgstrtspserver-1.0-dev
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
-  gstreamer1.0-plugins-bad gstreamer1.0-libav ffmpeg libmatroska-dev"
+  gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav ffmpeg
+  libmatroska-dev"
 [ "$want_rd" = no ] || packages="$packages python3-matplotlib"
 missing=
 for package in $packages; do
