@@ -288,7 +288,7 @@ static void gst_mvinr_sei_extract_class_init(GstMvinrSeiExtractClass* klass) {
   gst_element_class_add_static_pad_template(element_class, &sink_template);
   gst_element_class_add_static_pad_template(element_class, &src_template);
   gst_element_class_set_static_metadata(
-      element_class, "MV-INR SEI extractor", "Codec/Parser/Converter/Video",
+      element_class, "MV-INR SEI extractor", "Codec/Demuxer/Video",
       "Takes the MV-INR stream, with all views, out of an H.264 or H.265 stream of mvinrseiinsert",
       "The MV-INR authors");
 }

@@ -141,6 +141,11 @@ TEST_P(SeiSeek, PlayersShowTheBaseView) {
 
 TEST_P(SeiSeek, PlayersFindAllViewsIfTheRankIsRaised) {
   const RaisedRank raised;
+  // Base views are decoded as ever: by no player that would look for MV-INR in them.
+  Pipeline pipeline(source(), "all");
+  EXPECT_EQ(pipeline.play(), "");
+  EXPECT_EQ(pipeline.pads().size(), 6u);
+  for (const std::string& pad : pipeline.pads()) EXPECT_TRUE(shown(pipeline, pad) == want(pad));
   EXPECT_EQ(pads_of(mux("mp4mux", "a.mp4"), "decodebin"), 6);
   EXPECT_EQ(pads_of(mux("mpegtsmux", "a.ts"), "decodebin"), 6);
 }
