@@ -167,6 +167,10 @@ static gboolean gst_mvinr_sei_extract_sink_event(GstPad* pad, GstObject* parent,
       gst_event_unref(event);
       return ok;
     }
+    case GST_EVENT_STREAM_START:  // another stream, with numbers of its own
+      gst_mvinr_guard(self, GST_FLOW_ERROR, [&] { return gst_mvinr_sei_extract_finish(self); });
+      state->last.reset();
+      break;
     case GST_EVENT_SEGMENT:
       gst_mvinr_guard(self, GST_FLOW_ERROR, [&] { return gst_mvinr_sei_extract_finish(self); });
       state->expected = GST_CLOCK_TIME_NONE;

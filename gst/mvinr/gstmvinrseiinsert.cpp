@@ -148,7 +148,7 @@ static gboolean gst_mvinr_sei_insert_sink_event(GstPad* pad, GstObject* parent, 
     case GST_EVENT_GAP: {
       GstClockTime time, duration;
       gst_event_parse_gap(event, &time, &duration);
-      if (!state || !state->caps || !GST_CLOCK_TIME_IS_VALID(time)) break;
+      if (!GST_CLOCK_TIME_IS_VALID(time)) break;
       gst_event_unref(event);
       event = gst_event_new_gap(time + kShift, duration);
       break;
