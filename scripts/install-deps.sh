@@ -31,9 +31,11 @@ fail() { echo "install-deps.sh: $*" >&2; exit 1; }
 packages="build-essential meson ninja-build pkg-config python3 python3-pip python3-numpy
   ca-certificates
   nlohmann-json3-dev libcli11-dev ccache libmd-dev libgtest-dev libbenchmark-dev
-  libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserver-1.0-dev
+  libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstreamer-plugins-bad1.0-dev
+  libgstrtspserver-1.0-dev
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
-  gstreamer1.0-plugins-bad gstreamer1.0-libav ffmpeg libmatroska-dev"
+  gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav ffmpeg
+  libmatroska-dev"
 [ "$want_rd" = no ] || packages="$packages python3-matplotlib"
 missing=
 for package in $packages; do

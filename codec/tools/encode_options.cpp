@@ -182,6 +182,8 @@ std::optional<int> parse_encode_options(int argc, char** argv, EncodeOptions& op
   encoder.max_memory = uint64_t(memory_gb * 1e9);
   if (options.output == "-" && (options.workers > 1 || !options.share.empty()))
     fail_usage("-o - with --workers or --share: the parts are joined into a file; name one");
+  if (encoder.warm_start && (options.workers > 1 || !options.share.empty()))
+    fail_usage("--warm-start with --workers or --share: GOPs would depend on who coded them");
   if (options.workers > 1 && !options.share.empty())
     fail_usage("--workers has a folder of its own: leave --share or --workers out");
   if (options.share.empty() && parallel_job_size() > 1)

@@ -4,6 +4,7 @@
 
 #include <gst/gst.h>
 
+#include <algorithm>
 #include <exception>
 #include <new>
 #include <vector>
@@ -16,6 +17,8 @@ GST_ELEMENT_REGISTER_DECLARE(mvinrdec);
 GST_ELEMENT_REGISTER_DECLARE(mvinrmkvmux);
 GST_ELEMENT_REGISTER_DECLARE(mvinrfilter);
 GST_ELEMENT_REGISTER_DECLARE(mvinrviewselect);
+GST_ELEMENT_REGISTER_DECLARE(mvinrseiinsert);
+GST_ELEMENT_REGISTER_DECLARE(mvinrseiextract);
 GST_ELEMENT_REGISTER_DECLARE(rtpmvinrpay);
 GST_ELEMENT_REGISTER_DECLARE(rtpmvinrdepay);
 GST_TYPE_FIND_REGISTER_DECLARE(mvinr);
@@ -104,6 +107,30 @@ inline GstClockTime gst_mvinr_gop_duration(const mvinr::GopInfo& gop) {
       gst_mvinr_frame_time(gop.first_frame + guint64(gop.frames), gop.sequence.frame_rate);
   const bool known = GST_CLOCK_TIME_IS_VALID(start) && GST_CLOCK_TIME_IS_VALID(end) && end > start;
   return known ? end - start : GST_CLOCK_TIME_NONE;
+}
+
+/// Adds what `video/x-mvinr` caps say about a sequence, frame rate and size apart.
+inline void gst_mvinr_caps_set_views(GstCaps* caps, const mvinr::SequenceInfo& sequence) {
+  const auto count = [&](auto member) {
+    return int(std::count_if(sequence.views.begin(), sequence.views.end(), [&](const auto& view) {
+      return view.*member != mvinr::SampleFormat::none;
+    }));
+  };
+  gst_caps_set_simple(caps, "parsed", G_TYPE_BOOLEAN, TRUE, "version", G_TYPE_INT,
+                      mvinr::kBitstreamVersion, "views", G_TYPE_INT, int(sequence.views.size()),
+                      "textures", G_TYPE_INT, count(&mvinr::ViewInfo::texture), "depths",
+                      G_TYPE_INT, count(&mvinr::ViewInfo::depth), nullptr);
+}
+
+/// Adds the size of the first view and the frame rate, if it is known.
+inline void gst_mvinr_caps_set_video(GstCaps* caps, const mvinr::SequenceInfo& sequence) {
+  const auto& first = sequence.views.front();
+  const auto& rate = sequence.frame_rate;
+  gst_caps_set_simple(caps, "width", G_TYPE_INT, first.width, "height", G_TYPE_INT, first.height,
+                      nullptr);
+  if (rate.num > 0 && rate.num <= G_MAXINT && rate.den <= G_MAXINT)
+    gst_caps_set_simple(caps, "framerate", GST_TYPE_FRACTION, int(rate.num), int(rate.den),
+                        nullptr);
 }
 
 /// Runs `body` and returns its value. An exception becomes an element error and `failed`: none may

@@ -133,25 +133,9 @@ static gboolean set_src_caps(GstMvinrParse* self, GstCaps* caps) {
 
 static gboolean set_caps_of_sequence(GstMvinrParse* self, const mvinr::SequenceInfo& sequence) {
   const Form form = choose_form(self);
-  const auto& first = sequence.views.front();
   GstCaps* caps = gst_caps_from_string(kFormCaps[int(form)]);
-  const auto& rate = sequence.frame_rate;
-  gst_caps_set_simple(caps, "width", G_TYPE_INT, first.width, "height", G_TYPE_INT, first.height,
-                      nullptr);
-  if (rate.num > 0 && rate.num <= G_MAXINT && rate.den <= G_MAXINT)
-    gst_caps_set_simple(caps, "framerate", GST_TYPE_FRACTION, int(rate.num), int(rate.den),
-                        nullptr);
-  if (form == Form::mvinr) {
-    auto count = [&](auto member) {
-      return int(std::count_if(sequence.views.begin(), sequence.views.end(), [&](const auto& view) {
-        return view.*member != mvinr::SampleFormat::none;
-      }));
-    };
-    gst_caps_set_simple(caps, "parsed", G_TYPE_BOOLEAN, TRUE, "version", G_TYPE_INT,
-                        mvinr::kBitstreamVersion, "views", G_TYPE_INT, int(sequence.views.size()),
-                        "textures", G_TYPE_INT, count(&mvinr::ViewInfo::texture), "depths",
-                        G_TYPE_INT, count(&mvinr::ViewInfo::depth), nullptr);
-  }
+  gst_mvinr_caps_set_video(caps, sequence);
+  if (form == Form::mvinr) gst_mvinr_caps_set_views(caps, sequence);
   return set_src_caps(self, caps);
 }
 

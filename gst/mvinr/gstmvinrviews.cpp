@@ -41,3 +41,12 @@ std::optional<GstMvinrViews> gst_mvinr_views_parse(const std::string& text) {
     rest.remove_prefix(1);
   }
 }
+
+std::string gst_mvinr_missing_views(mvinr::Bytes access_unit) {
+  std::string text;
+  const auto states = mvinr::view_states(access_unit);
+  for (size_t v = 0; states && v < states->size(); ++v)
+    if ((*states)[v] != mvinr::ViewState::there)
+      text += (text.empty() ? "" : " ") + std::to_string(v);
+  return text;
+}

@@ -31,6 +31,7 @@
 #include <optional>
 
 #include "gstmvinr.h"
+#include "gstmvinrviews.h"
 #include "gstrtpmvinr.h"
 #include "gstrtpmvinrassembly.h"
 
@@ -129,15 +130,6 @@ static gboolean gst_rtp_mvinr_depay_set_caps(GstRTPBaseDepayload* depayload, Gst
 
 /* ---- access units ---- */
 
-static std::string missing_views(mvinr::Bytes access_unit) {
-  std::string text;
-  const auto states = mvinr::view_states(access_unit);
-  for (size_t v = 0; states && v < states->size(); ++v)
-    if ((*states)[v] != mvinr::ViewState::there)
-      text += (text.empty() ? "" : " ") + std::to_string(v);
-  return text;
-}
-
 static void post_loss(GstRtpMvinrDepay* self, const GstRtpMvinrAssembly& assembly, bool dropped,
                       const std::string& views) {
   GstStructure* loss = gst_structure_new(
@@ -171,7 +163,7 @@ static void finish(GstRtpMvinrDepay* self) {
   if (!access_unit) return drop(self, assembly, access_unit.error());
   if (lost > 0) {
     count(self, &Losses::incomplete);
-    post_loss(self, assembly, false, missing_views(*access_unit));
+    post_loss(self, assembly, false, gst_mvinr_missing_views(*access_unit));
   }
   const auto gop = mvinr::read_gop_info(*access_unit);
   const auto duration = gop ? gst_mvinr_gop_duration(*gop) : GST_CLOCK_TIME_NONE;

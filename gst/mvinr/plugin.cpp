@@ -9,6 +9,8 @@ static gboolean plugin_init(GstPlugin* plugin) {
   any |= GST_ELEMENT_REGISTER(mvinrmkvmux, plugin);
   any |= GST_ELEMENT_REGISTER(mvinrfilter, plugin);
   any |= GST_ELEMENT_REGISTER(mvinrviewselect, plugin);
+  any |= GST_ELEMENT_REGISTER(mvinrseiinsert, plugin);
+  any |= GST_ELEMENT_REGISTER(mvinrseiextract, plugin);
   any |= GST_ELEMENT_REGISTER(rtpmvinrpay, plugin);
   any |= GST_ELEMENT_REGISTER(rtpmvinrdepay, plugin);
   return any;

@@ -20,10 +20,9 @@ T must(Result<T> result) {
   return std::move(*result);
 }
 
-std::vector<gst::CodedSource> code_bases(const Clip& clip, std::span<const int> views) {
+std::vector<gst::CodedSource> code_bases(const Clip& clip, const HybridOptions& options) {
   const auto coder = must(gst::BaseCoder::create(
-      "x265enc speed-preset=ultrafast tune=psnr log-level=none option-string=info=0", 20, 20,
-      must(gst::base_sources(clip.sequence, views))));
+      options.encoder, 20, 20, must(gst::base_sources(clip.sequence, options.base_views))));
   return must(coder->encode(clip.frames, [&](const PictureId& id) -> Result<Picture> {
     return clip.at(id.frame, id.view, id.component).picture();
   }));
@@ -59,7 +58,7 @@ Data make_hybrid_gop(const HybridOptions& options) {
   auto units = must(encode_model(random_coded_model(header.model, options.seed)));
   for (UnitPayload& unit : units)
     if (unit.type == UnitType::view) unit.index = network_views[size_t(unit.index)];
-  for (gst::CodedSource& source : code_bases(clip, options.base_views))
+  for (gst::CodedSource& source : code_bases(clip, options))
     units.push_back({UnitType::base, base_unit_index(source.view, source.component),
                      std::move(source.coded.payload)});
   if (options.moving)

@@ -1,4 +1,5 @@
-// Access units of hybrid mode: base views coded by x265enc, a network of random content.
+// Access units of hybrid mode: base views coded by x265enc or another encoder, a network of random
+// content.
 #pragma once
 
 #include <functional>
@@ -15,6 +16,8 @@ struct HybridOptions {
   int views = 3;
   std::vector<int> base_views = {1};
   bool moving = false;  // the cameras: poses_for()
+  std::string encoder =
+      "x265enc speed-preset=ultrafast tune=psnr log-level=none option-string=info=0";
 };
 Data make_hybrid_gop(const HybridOptions& options = {});
 std::vector<Data> make_hybrid_gops(int count, const HybridOptions& options = {});
