@@ -178,8 +178,9 @@ TEST(HybridEncoder, AllViewsMayBeBaseViewsThenNothingIsTrained) {
     const OwnedPicture base = base_picture(clip, {t, 1, Component::texture});
     ASSERT_TRUE(decoder->set_base({t, 1, Component::texture}, base.picture()));
     OwnedPicture shown(base.picture().format, base.picture().width, base.picture().height);
-    const MutablePicture out = shown.writable();
-    const Status rendered = decoder->render(std::array{RenderJob{.frame = t, .view = 1, .texture = &out}});
+    MutablePicture out = shown.writable();
+    const Status rendered =
+        decoder->render(std::array{RenderJob{.frame = t, .view = 1, .texture = &out}});
     ASSERT_TRUE(rendered) << rendered.error().message;
     EXPECT_TRUE(std::ranges::equal(shown.samples(), base.samples()));
   }
