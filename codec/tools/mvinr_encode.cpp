@@ -17,6 +17,9 @@ namespace {
 void add_frame(Encoder& encoder, Input& input, int64_t source_frame, int gop_frame) {
   for (size_t v = 0; v < input.views.size(); ++v) {
     InputView& view = input.views[v];
+    if (!input.poses.empty())
+      value_or_fail(encoder.add_pose(gop_frame, int(v), input.poses[size_t(source_frame)][v]),
+                    view.name);
     value_or_fail(encoder.add({gop_frame, int(v), Component::texture},
                               view.texture->read(source_frame).picture()),
                   view.texture->path());
@@ -43,7 +46,13 @@ Cut cut_into_gops(const EncodeOptions& options, const Input& input) {
   if (options.frames > available)
     fail_usage(format("--frames %lld: only %lld are there", (long long)options.frames,
                       (long long)available));
-  return {options.start_frame, options.frames > 0 ? options.frames : available,
+  const int64_t total = options.frames > 0 ? options.frames : available;
+  if (!input.poses.empty() && options.start_frame + total > int64_t(input.poses.size()))
+    fail_usage(
+        format("--cameras: the cameras move, and poses.json has %zu frames, none for frame "
+               "%zu; --frames limits what is coded",
+               input.poses.size(), input.poses.size()));
+  return {options.start_frame, total,
           std::clamp(options.encoder.gop_frames, 1, kMaxGopFrames)};
 }
 
@@ -78,6 +87,10 @@ std::string plan_of(const EncodeOptions& options, const Input& input, const Cut&
         text += format(" %.9g %.9g %.9g", double((*triple)[0]), double((*triple)[1]),
                        double((*triple)[2]));
     }
+    for (const std::vector<Pose>& frame : input.poses)
+      for (const auto* triple : {&frame[v].position, &frame[v].rotation})
+        text += format(" %.9g %.9g %.9g", double((*triple)[0]), double((*triple)[1]),
+                       double((*triple)[2]));
     text += "\n";
   }
   return text;

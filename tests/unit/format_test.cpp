@@ -224,13 +224,13 @@ TEST(Header, WritingRefusesBaseViewsThatCannotBe) {
       {"view is -1", [](auto& h) { h.base_views[0] = -1; }},
       {"not in rising order", [](auto& h) { std::swap(h.base_views[0], h.base_views[1]); }},
       {"not in rising order", [](auto& h) { h.base_views[1] = h.base_views[0]; }},
-      {"number of base views is 9, must be 0..8", [](auto& h) { h.base_views.resize(9, 0); }},
+      {"number of base views is 17, must be 0..16", [](auto& h) { h.base_views.resize(17, 0); }},
       {"has no depth",
        [](auto& h) { h.sequence.views[size_t(h.base_views[1])].depth = SampleFormat::none; }},
       {"has no camera", [](auto& h) { h.sequence.views[size_t(h.base_views[0])].camera.reset(); }},
       {"has no camera",
        [](auto& h) { h.sequence.views[size_t(h.network_views()[0])].camera.reset(); }},
-      {"views is 0",  // all views are base views
+      {"there is a model, but no view for it",
        [](auto& h) {
          h.sequence.views.resize(h.base_views.size());
          for (size_t v = 0; v < h.base_views.size(); ++v) h.base_views[v] = int(v);
@@ -278,7 +278,7 @@ TEST(Header, ReadingRefusesBaseViewsThatCannotBe) {
   expect_corrupt(last, views.size(), "is not there");
   expect_corrupt(last, 64, "must be 0..63");
   expect_corrupt(at + 2, size_t(header.base_views[0]), "not in rising order");
-  expect_corrupt(at, 9, "number of base views is 9");
+  expect_corrupt(at, 17, "number of base views is 17");
   expect_corrupt(depth_at[size_t(header.base_views[0])], 0, "has no depth");
 }
 
