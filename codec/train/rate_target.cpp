@@ -8,15 +8,12 @@
 namespace mvinr {
 namespace {
 
-constexpr double kBegin = 0.15;    // progress
-constexpr double kGain = 25;       // of log lambda per log bits and unit of progress
-constexpr double kMaxError = 0.5;  // log bits: a far target is approached, not jumped at
+constexpr double kBegin = 0.2;     // progress
+constexpr double kGain = 2;        // of log lambda per log bits
+constexpr double kIntegral = 20;   // the same, per unit of progress
+constexpr double kTime = 0.15;     // progress in which the bits approach the target to 1/e
 constexpr double kMaxChange = 5;   // log lambda: e^5 = 150
 constexpr double kLooks[] = {0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.9, 0.95};
-
-// Bits at this progress, relative to those at the end, of trainings with a fixed lambda: the fresh
-// network is large and shrinks.
-double usual_bits(double progress) { return 1 + 1.8 * std::exp(-(progress - 0.1) / 0.15); }
 
 }  // namespace
 
@@ -33,10 +30,14 @@ void RateTarget::calibrate(double estimated, double written) {
 void RateTarget::follow(double estimated, double progress) {
   const double part = progress - std::exchange(last_progress_, progress);
   if (bits_ <= 0 || progress < kBegin || !(estimated > 0)) return;
-  const double error =
-      std::clamp(std::log(estimated * ratio_ / (bits_ * usual_bits(progress))), -kMaxError, kMaxError);
-  lambda_ = std::clamp(lambda_ * std::exp(kGain * part * error), first_ * std::exp(-kMaxChange),
-                       first_ * std::exp(kMaxChange));
+  const double distance = std::log(estimated * ratio_ / bits_);
+  if (!begin_) begin_ = distance;
+  const double error = distance - *begin_ * std::exp(-(progress - kBegin) / kTime);
+  const auto limited = [this](double lambda) {
+    return std::clamp(lambda, first_ * std::exp(-kMaxChange), first_ * std::exp(kMaxChange));
+  };
+  settled_ = limited(settled_ * std::exp(kIntegral * part * error));
+  lambda_ = limited(settled_ * std::exp(kGain * error));
 }
 
 }  // namespace mvinr

@@ -99,8 +99,8 @@ TEST(Trainer, ReportsProgressAndKeepsToItsTimeBudget) {
     EXPECT_TRUE(std::isfinite(reports[i].psnr));
     EXPECT_GT(reports[i].psnr, 3);
   }
-  EXPECT_EQ(reports.front().phase, std::string("float"));
-  EXPECT_NE(reports.back().phase, std::string("float"));
+  const std::string last = reports.back().phase;
+  EXPECT_TRUE(last == "noise" || last == "quantise") << last;
   EXPECT_GT(reports.back().bits, 0);
 }
 

@@ -6,6 +6,7 @@
 #include "base_pictures.h"
 #include "decode/gop.h"
 #include "format/access_unit.h"
+#include "format/header.h"
 #include "mvinr/decoder.h"
 #include "random_model.h"
 #include "tools/picture_buffer.h"
@@ -324,6 +325,35 @@ TEST(Hybrid, EveryTruncationGivesAnErrorOrTheViewsThatAreThere) {
     }
   }
   EXPECT_GT(rendered, 0);
+}
+
+TEST(Hybrid, AHeaderWhoseViewsAreAllBaseViewsHasNoModel) {
+  Header header{.sequence = stream().sequence, .frames = 3};
+  for (int v = 0; v < int(header.sequence.views.size()); ++v) {
+    header.base_views.push_back(v);
+    header.sequence.views[size_t(v)].depth = SampleFormat::gray_16;
+  }
+  header.model = no_network(3);
+  std::vector<UnitPayload> units;
+  for (int i = 0; i < int(2 * header.base_views.size()); ++i)
+    units.push_back({UnitType::base, i, std::vector<std::byte>(20)});
+  const auto bytes = write_access_unit(header, units);
+  ASSERT_TRUE(bytes) << bytes.error().message;
+  const auto read = parse_access_unit(*bytes);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->header, header);
+  const auto decoder = make_decoder();
+  const auto info = decoder->start_gop(*bytes);
+  ASSERT_TRUE(info) << info.error().message;
+  EXPECT_EQ(decoder->base_units().size(), units.size());
+  EXPECT_EQ(info->base_views, header.base_views);
+  const auto states = view_states(*bytes);
+  ASSERT_TRUE(states);
+  EXPECT_EQ(std::count(states->begin(), states->end(), ViewState::there),
+            std::ssize(header.sequence.views));
+  // One byte more or less, and it is no header.
+  for (const size_t cut : {1u, 2u, 5u})
+    EXPECT_FALSE(read_header(Bytes(*write_header(header)).first(write_header(header)->size() - cut)));
 }
 
 }  // namespace
