@@ -137,8 +137,7 @@ void add_stage(const ModelConfig& m, int stage, std::vector<TensorSpec>& specs) 
   }
   if (const int inputs = m.grid_channels(stage, false); inputs > 0)
     specs.push_back(weight(name + "grid", entry, inputs));
-  if (stage == static_cast<int>(m.stages.size()) && m.prediction)
-    {
+  if (stage == static_cast<int>(m.stages.size()) && m.prediction) {
     specs.push_back(weight(name + "prediction", entry, m.prediction_planes()));
     specs.push_back(bias(name + "prediction", entry));
   }
@@ -200,9 +199,7 @@ int ModelConfig::picture_outputs() const {
   return head == HeadKind::shuffle420 ? 6 + (depth ? 4 : 0) : 3 + (depth ? 1 : 0);
 }
 
-int ModelConfig::gate_outputs() const {
-  return prediction ? 5 : 0;
-}
+int ModelConfig::gate_outputs() const { return prediction ? 5 : 0; }
 
 int64_t TensorSpec::count() const {
   int64_t count = 1;

@@ -75,8 +75,8 @@ struct ModelConfig {
   /// Channels of the feature map just after the upsampling of stage i >= 1.
   int entry_channels(int stage) const;             // reduce_first: channels of i; hinerv: of i - 1
   int grid_channels(int stage, bool local) const;  // sum over the grids of that kind
-  int picture_outputs() const;  // of the head: Y U V (depth)
-  int gate_outputs() const;     // of the head, behind those: 4 luma, 1 depth; 0 without prediction
+  int picture_outputs() const;                     // of the head: Y U V (depth)
+  int gate_outputs() const;  // of the head, behind those: 4 luma, 1 depth; 0 without prediction
   int head_outputs() const { return picture_outputs() + gate_outputs(); }
   /// Planes of the warped prediction at the trunk's resolution: 4 Y, U, V, 4 depth, 4 mask.
   int prediction_planes() const { return prediction ? picture_outputs() + 4 : 0; }
@@ -122,7 +122,8 @@ std::vector<TensorSpec> tensor_specs(const ModelConfig& config);
 
 /// Names and definitions of the built-in profiles. `auto` picks by samples and views.
 std::vector<std::string> model_profile_names();
-/// `network_views`: those that the network renders (hybrid mode: without the base views); empty: all.
+/// `network_views`: those that the network renders (hybrid mode: without the base views); empty:
+/// all.
 Result<ModelConfig> make_profile(const std::string& name, const SequenceInfo& sequence, int frames,
                                  const std::vector<int>& network_views = {});
 

@@ -52,8 +52,7 @@ Cut cut_into_gops(const EncodeOptions& options, const Input& input) {
         format("--cameras: the cameras move, and poses.json has %zu frames, none for frame "
                "%zu; --frames limits what is coded",
                input.poses.size(), input.poses.size()));
-  return {options.start_frame, total,
-          std::clamp(options.encoder.gop_frames, 1, kMaxGopFrames)};
+  return {options.start_frame, total, std::clamp(options.encoder.gop_frames, 1, kMaxGopFrames)};
 }
 
 /// Everything that decides about the bytes of a stream, as text: what processes that share an

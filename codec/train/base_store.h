@@ -38,8 +38,8 @@ class BaseStore {
   /// used), cancelled.
   Status predict(const ModelConfig& config, const std::vector<int>& views, Poses poses,
                  std::stop_token stop = {});
-  /// After predict(): int16 [N][h][w][planes] in Q10 (1024 times sample / 2^bits, mask 0..1) of views
-  /// of the network; undefined in implicit mode.
+  /// After predict(): int16 [N][h][w][planes] in Q10 (1024 times sample / 2^bits, mask 0..1) of
+  /// views of the network; undefined in implicit mode.
   at::Tensor prediction(int frame, const std::vector<int64_t>& views, at::Device device) const;
 
  private:

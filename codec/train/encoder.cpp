@@ -322,8 +322,8 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   gop.stats = {.first_frame = next_frame_,
                .frames = frames,
                .bytes = gop.bytes.size(),
-               .estimated_bits =
-                   estimated_bits(network, coded.model) + 8.0 * double(gop.bytes.size() - payload_bytes),
+               .estimated_bits = estimated_bits(network, coded.model) +
+                                 8.0 * double(gop.bytes.size() - payload_bytes),
                .lambda = trained.lambda / (hybrid ? kHybridLambda : 1),
                .train_seconds = trained.seconds,
                .steps = trained.steps,

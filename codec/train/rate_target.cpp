@@ -8,11 +8,11 @@
 namespace mvinr {
 namespace {
 
-constexpr double kBegin = 0.2;     // progress
-constexpr double kGain = 2;        // of log lambda per log bits
-constexpr double kIntegral = 20;   // the same, per unit of progress
-constexpr double kTime = 0.15;     // progress in which the bits approach the target to 1/e
-constexpr double kMaxChange = 5;   // log lambda: e^5 = 150
+constexpr double kBegin = 0.2;    // progress
+constexpr double kGain = 2;       // of log lambda per log bits
+constexpr double kIntegral = 20;  // the same, per unit of progress
+constexpr double kTime = 0.15;    // progress in which the bits approach the target to 1/e
+constexpr double kMaxChange = 5;  // log lambda: e^5 = 150
 constexpr double kLooks[] = {0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.9, 0.95};
 
 }  // namespace

@@ -27,7 +27,7 @@ class RateTarget {
   double lambda_;
   double bits_;
   double first_, settled_;  // lambda at the beginning; without the proportional part
-  double ratio_ = 1;  // of written to estimated bits
+  double ratio_ = 1;        // of written to estimated bits
   double last_progress_ = 0;
   std::optional<double> begin_;  // log(bits / target) when control began
   int looks_ = 0;

@@ -29,7 +29,7 @@ double seconds_since(Clock::time_point start) {
 // Shares of the training (docs/training.md, "Phases").
 constexpr double kFloatShare = 0.04;  // no quantisation, no rate
 constexpr double kNoiseShare = 0.95;  // up to here: noise on grids, all else as the decoder has it
-constexpr double kPruneAt = 0.45;  // magnitude pruning, fine-tuned by the rest
+constexpr double kPruneAt = 0.45;     // magnitude pruning, fine-tuned by the rest
 constexpr double kWarmUpShare = 0.03;
 constexpr double kRate = 1.2e-2;  // Adam's learning rate for weights, cosine to kLastRate
 constexpr double kLastRate = 1e-4;

@@ -11,7 +11,8 @@ namespace {
 constexpr char kBad[] = "gstreamer1.0-plugins-bad", kUgly[] = "gstreamer1.0-plugins-ugly";
 
 // How an encoder is told a constant quality: properties, separated by blanks, in which Q stands for
-// the quantiser, and P, in those of the automatic choice, for a preset of x264 and x265. "name+=text" appends to a list of options with ':'.
+// the quantiser, and P, in those of the automatic choice, for a preset of x264 and x265.
+// "name+=text" appends to a list of options with ':'.
 struct KnownEncoder {
   std::string_view element;
   const char* package;
@@ -61,8 +62,7 @@ bool is_installed(std::string_view element) {
 // The text with `value` in place of every `sign` that stands behind '='.
 std::string filled_in(std::string_view text, char sign, const std::string& value) {
   std::string done;
-  for (const char c : text)
-    c == sign && done.ends_with('=') ? done += value : done += c;
+  for (const char c : text) c == sign&& done.ends_with('=') ? done += value : done += c;
   return done;
 }
 

@@ -22,7 +22,7 @@ struct GstMvinrDecGop {
   GstClockTime pts = GST_CLOCK_TIME_NONE;  // of frame 0
   std::vector<View> views;
   std::vector<mvinr::FrameCameras> cameras;  // empty if they cannot be had
-  bool counted = false;  // as a damaged access unit
+  bool counted = false;                      // as a damaged access unit
   std::stop_token stop;
 
   void set_info(mvinr::GopInfo gop) {

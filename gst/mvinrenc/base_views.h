@@ -58,7 +58,7 @@ class BaseViews {
   std::vector<int> views_;
   bool all_views_;  // of the sequence
   BaseQuantisers quantisers_;
-  std::unique_ptr<BaseCoder> coder_;                 // with these quantisers
+  std::unique_ptr<BaseCoder> coder_;  // with these quantisers
   std::vector<CodedSource> coded_;
   std::vector<std::vector<OwnedPicture>> pictures_;  // of each of the coder's sources, by frame
 };

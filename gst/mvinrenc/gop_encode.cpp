@@ -2,8 +2,8 @@
 #include <gst/video/video-event.h>
 
 #include <algorithm>
-#include <cmath>
 #include <chrono>
+#include <cmath>
 #include <utility>
 
 #include "glue.h"
@@ -61,9 +61,9 @@ std::vector<Instant> GopStream::instants() const {
   for (int i = 0; i < 3; ++i) {
     const int frame = i * (frames_ - 1) / 2;
     if (i > 0 && frame == (i - 1) * (frames_ - 1) / 2) continue;
-    Instant& instant = instants.emplace_back(
-        Instant{sequence_.views, std::vector<Picture>(sequence_.views.size()),
-                std::vector<Picture>(sequence_.views.size())});
+    Instant& instant =
+        instants.emplace_back(Instant{sequence_.views, std::vector<Picture>(sequence_.views.size()),
+                                      std::vector<Picture>(sequence_.views.size())});
     for (const auto& [id, picture] : waiting_)
       if (id.frame == frame)
         (id.component == Component::depth ? instant.depths : instant.textures)[size_t(id.view)] =
@@ -191,8 +191,8 @@ void GopStream::end_sequence() {
 Result<BaseStats> GopStream::code_base(const Settings& now, double& lambda, double aim,
                                        std::stop_token stop) {
   constexpr double kShare = 0.6, kFirstTolerance = 1.2, kTolerance = 1.5;  // factors
-  constexpr double kExponent = 2;     // crf follows 3 log2(lambda), bits halve every 6
-  constexpr double kMaxTime = 0.15;   // of the time budget, before the next trial
+  constexpr double kExponent = 2;    // crf follows 3 log2(lambda), bits halve every 6
+  constexpr double kMaxTime = 0.15;  // of the time budget, before the next trial
   constexpr int kMaxTrials = 4;
   const double tolerance = std::log(gop_index_ == 0 ? kFirstTolerance : kTolerance);
   BaseStats total;

@@ -74,15 +74,14 @@ void install_properties(GObjectClass* klass) {
               "lambda", "Lambda",
               "Weight of the rate in distortion + lambda x rate: smaller gives "
               "better quality and more bytes; useful are 0.0005 (high quality) to "
-              "0.02 (small), a doubling is one rate point. With bitrate > 0 only the guess for "
-              "the first GOP. Read at every GOP",
+              "0.02 (small), a doubling is one rate point. With bitrate > 0 only where the "
+              "first GOP begins. Read at every GOP",
               kMinLambda, kMaxLambda, e.lambda, playing));
   install(kPropBitrate,
           g_param_spec_uint("bitrate", "Bitrate",
-                            "Target of all views together in kbit/s (0 = by lambda). Lambda is "
-                            "corrected after each GOP from its measured size, so the first GOP is "
-                            "as large as lambda makes it and short clips can miss the target. "
-                            "Read at every GOP",
+                            "Target of all views together in kbit/s (0 = by lambda). While a GOP "
+                            "is coded, base quantisers and lambda are led to its share, usually "
+                            "within 5 %; later GOPs pay back what it missed. Read at every GOP",
                             0, G_MAXUINT / 1024, d.bitrate, playing));
   install(kPropEffort, g_param_spec_int("effort", "Effort",
                                         "How long a GOP trains, from 1 (seconds) to 9 (hours); "
@@ -162,8 +161,9 @@ void install_properties(GObjectClass* klass) {
   install(kPropBaseViews,
           g_param_spec_string("base-views", "Base views",
                               "Hybrid mode: the views that base-encoder codes: auto (those whose "
-                              "depth in the first GOP shows most of the other views), or their "
-                              "numbers with commas, such as 0,3",
+                              "depth in the first GOP shows most of the other views, and those "
+                              "that cannot be predicted well), or their numbers with commas, "
+                              "such as 0,3",
                               d.base.views.c_str(), ready));
   install(kPropStats,
           g_param_spec_boxed(

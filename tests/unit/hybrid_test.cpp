@@ -353,7 +353,8 @@ TEST(Hybrid, AHeaderWhoseViewsAreAllBaseViewsHasNoModel) {
             std::ssize(header.sequence.views));
   // One byte more or less, and it is no header.
   for (const size_t cut : {1u, 2u, 5u})
-    EXPECT_FALSE(read_header(Bytes(*write_header(header)).first(write_header(header)->size() - cut)));
+    EXPECT_FALSE(
+        read_header(Bytes(*write_header(header)).first(write_header(header)->size() - cut)));
 }
 
 }  // namespace

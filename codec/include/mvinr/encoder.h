@@ -96,8 +96,8 @@ class MVINR_API Encoder {
   virtual Status add_base(const PictureId& id, const Picture& picture) = 0;
   virtual Status add_base_unit(int view, Component component, std::vector<std::byte> payload) = 0;
 
-  /// The index in the sequence of the open GOP's frame 0. Without a call: what follows the last GOP.
-  /// GOPs do not depend on each other, so that several encoders may share a sequence.
+  /// The index in the sequence of the open GOP's frame 0. Without a call: what follows the last
+  /// GOP. GOPs do not depend on each other, so that several encoders may share a sequence.
   virtual void set_first_frame(uint64_t frame) = 0;
 
   /// Trains, writes and verifies the frames 0..frames-1 added since the last call. A stop is obeyed

@@ -32,8 +32,8 @@ class MVINR_API Warper {
 
 /// What the cameras see at one instant.
 struct Instant {
-  std::vector<ViewInfo> views;  // moving cameras where they are then
-  std::vector<Picture> depths;  // of each view, of its format and size; none: without samples
+  std::vector<ViewInfo> views;    // moving cameras where they are then
+  std::vector<Picture> depths;    // of each view, of its format and size; none: without samples
   std::vector<Picture> textures;  // likewise; for prediction_errors()
 };
 
