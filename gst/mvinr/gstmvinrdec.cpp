@@ -24,9 +24,9 @@
  *
  * As behind any demuxer, put a queue behind every pad.
  *
- * If upstream is not live, an access unit is shown when the next one has come (or the end of the
- * stream, or another serialised event), whose entropy decoding then runs beside the rendering.
- * `threads=1` decodes each when it comes, on one thread.
+ * With `decode-ahead`, if upstream is not live, an access unit is shown when the next one has come
+ * (or the end of the stream, or another serialised event), whose entropy decoding then runs beside
+ * the rendering.
  *
  * ## Example launch lines
  * |[
@@ -63,7 +63,7 @@ static GstStaticPadTemplate depth_template = GST_STATIC_PAD_TEMPLATE(
     "depth_%u", GST_PAD_SRC, GST_PAD_SOMETIMES,
     GST_STATIC_CAPS("video/x-raw, format = { GRAY8, GRAY10_LE32, GRAY16_LE }, " SIZE_AND_RATE));
 
-enum { PROP_0, PROP_THREADS, PROP_KERNELS, PROP_MAX_ERRORS, PROP_QOS, PROP_STATS };
+enum { PROP_0, PROP_THREADS, PROP_DECODE_AHEAD, PROP_KERNELS, PROP_MAX_ERRORS, PROP_QOS, PROP_STATS };
 
 #define gst_mvinr_dec_parent_class parent_class
 G_DEFINE_TYPE_WITH_CODE(GstMvinrDec, gst_mvinr_dec, GST_TYPE_ELEMENT,
@@ -284,6 +284,9 @@ static void gst_mvinr_dec_set_property(GObject* object, guint id, const GValue* 
     case PROP_THREADS:
       settings.threads = g_value_get_uint(value);
       break;
+    case PROP_DECODE_AHEAD:
+      settings.ahead = g_value_get_boolean(value);
+      break;
     case PROP_KERNELS: {
       const char* name = g_value_get_string(value);
       settings.kernels = name ? name : "auto";
@@ -308,6 +311,9 @@ static void gst_mvinr_dec_get_property(GObject* object, guint id, GValue* value,
   switch (id) {
     case PROP_THREADS:
       g_value_set_uint(value, settings.threads);
+      break;
+    case PROP_DECODE_AHEAD:
+      g_value_set_boolean(value, settings.ahead);
       break;
     case PROP_KERNELS:
       g_value_set_string(value, settings.kernels.c_str());
@@ -346,6 +352,14 @@ static void install_properties(GObjectClass* klass) {
       GParamFlags(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
   const auto playing =
       GParamFlags(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING);
+  g_object_class_install_property(
+      klass, PROP_DECODE_AHEAD,
+      g_param_spec_boolean("decode-ahead", "Decode ahead",
+                           "Show an access unit when the next one has come, whose entropy decoding "
+                           "then runs beside the rendering; not behind live sources, not with one "
+                           "thread. Players that wait for the first picture of every stream, such "
+                           "as playbin3 with sound, may then wait for ever",
+                           FALSE, GParamFlags(G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS)));
   g_object_class_install_property(
       klass, PROP_THREADS,
       g_param_spec_uint("threads", "Threads", "Threads that decode (0 = one per core)", 0, 256, 0,

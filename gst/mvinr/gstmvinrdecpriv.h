@@ -21,6 +21,7 @@
 /// Properties, guarded by the object lock.
 struct GstMvinrDecSettings {
   guint threads = 0;
+  bool ahead = false;
   std::string kernels = "auto";
   gint max_errors = 10;
   gboolean qos = TRUE;

@@ -277,7 +277,8 @@ static GstFlowReturn decode(GstMvinrDec* self, GstBuffer* buffer,
 // Whether an access unit may wait for the next one: not where that would delay what is live.
 static bool may_wait(GstMvinrDec* self) {
   GstMvinrDecState& state = *self->priv->state;
-  if (gst_mvinr_dec_settings(self).threads == 1) return false;
+  const auto settings = gst_mvinr_dec_settings(self);
+  if (!settings.ahead || settings.threads == 1) return false;
   if (!state.live) {
     gboolean live = FALSE;
     GstQuery* query = gst_query_new_latency();

@@ -13,7 +13,7 @@ class MvinrDecAhead : public MvinrDec {
  protected:
   MvinrDecAhead() {
     gst_harness_set_live(input_, FALSE);
-    g_object_set(element_, "threads", 2u, nullptr);
+    g_object_set(element_, "threads", 2u, "decode-ahead", TRUE, nullptr);
   }
   std::vector<Shown> pictures_of(const Data& gop) { return expected({gop}, 0, Component::texture); }
 };

@@ -123,7 +123,6 @@ TEST_F(EncHybrid, HybridSaysWhatIsMissing) {
         Case{{"view 1 has no camera", "cameras"}, {.without_camera = 1}},
         Case{{"no view has depth"}, {.has_depth = none}},
         Case{{"base view 1 has no depth", "depth_1"}, {.has_depth = first}, "1"},
-        Case{{"\"0,1\"", "no view for the network"}, {}, "0,1"},
         Case{{"\"7\"", "no view 7", "2 views"}, {}, "7"},
         Case{
             {"view 0 ", "Failed after iterations"}, {}, "0", "identity error-after=1 ! x265enc"}}) {

@@ -124,7 +124,7 @@ void feed_all_round(EncoderUnderTest& enc, int views) {
     std::string camera = camera_json(0);
     // 32 pixels at a focal length of 1000 are two degrees wide.
     camera.replace(camera.find("[40,40]"), 7, "[1000,1000]");
-    camera.replace(camera.find("[0,0,0]"), 7, "[" + std::to_string(10 * v) + ",0,0]");
+    camera.replace(camera.find("[0,0,0]"), 7, "[" + std::to_string(9 * v) + ",0,0]");
     GstPad* pad = gst_pad_get_peer(enc.pad("texture_" + number, kTexture)->srcpad);
     g_object_set(pad, "camera", camera.c_str(), nullptr);
     gst_object_unref(pad);
@@ -143,7 +143,7 @@ TEST_F(EncHybrid, AutoIsImplicitWhereManyViewsDoNotOverlap) {
     int views;
     size_t bases;
   };
-  for (const Case& c : {Case{"auto", 3, 2}, Case{"auto", 18, 0}, Case{"hybrid", 18, 8}}) {
+  for (const Case& c : {Case{"auto", 3, 3}, Case{"auto", 40, 0}, Case{"hybrid", 18, 16}}) {
     fake::reset();
     EncoderUnderTest enc;
     set_mode(enc, c.mode);

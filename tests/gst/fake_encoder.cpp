@@ -112,12 +112,14 @@ class FakeEncoder final : public Encoder {
       return error(ErrorCode::cancelled, "cancelled");
     }
     EncodedGop gop;
-    gop.bytes.resize(fake::access_unit_bytes(lambda_, frames));
+    gop.bytes.resize(target_bytes_ > 0 ? size_t(target_bytes_ * 6 / 5)
+                                       : fake::access_unit_bytes(lambda_, frames));
     std::memcpy(gop.bytes.data(), "MVNR", 4);
     gop.stats = {.first_frame = first_frame_,
                  .frames = frames,
                  .bytes = gop.bytes.size(),
                  .estimated_bits = 8.0 * double(gop.bytes.size()) - 1,
+                 .lambda = lambda_,
                  .train_seconds = seconds,
                  .verify_seconds = 0.25,
                  .verified_frames = frames,

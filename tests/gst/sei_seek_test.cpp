@@ -20,11 +20,9 @@ class SeiSeek : public Sei {
     return expected(gops_, pad.back() - '0', pad[0] == 't' ? Component::texture : Component::depth);
   }
   /// In MP4, pictures have later timestamps by the number of B-frames, and a segment that starts
-  /// there.
+  /// there: in stream time they are where they were.
   static std::vector<Shown> shown(Pipeline& pipeline, const std::string& pad) {
-    auto shown = pipeline.shown(pad);
-    for (Shown& picture : shown) picture.pts -= 2 * kSeiFrame;
-    return shown;
+    return pipeline.shown(pad);
   }
   void expect_frames(Pipeline& pipeline, size_t from, size_t to) {
     EXPECT_EQ(pipeline.play(), "");
