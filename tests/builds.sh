@@ -74,7 +74,7 @@ installs() {
 int main() {
   std::puts(mvinr::available_kernels().front().c_str());
   auto decoder = mvinr::Decoder::create({});
-  return decoder && !(*decoder)->start_gop({}) ? 0 : 1;
+  return decoder && !(*decoder)->start_gop(mvinr::Bytes{}) ? 0 : 1;
 }
 PROGRAM
   # Not exported: the builds that follow must not see it.

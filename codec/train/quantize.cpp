@@ -144,15 +144,17 @@ struct StepFromLog : Function<StepFromLog> {
 
 float step_of(float log_step) { return float(step_value(index_of(log_step))); }
 
+// What the loader chooses from is visible outside of the library, unless it is of this file alone.
+namespace {
+
 #define MVINR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-MVINR_CLONES void quantise_run(const float* w, int64_t count, float step, float limit, float* out) {
+MVINR_CLONES void round_run(const float* w, int64_t count, float step, float limit, float* out) {
   for (int64_t i = 0; i < count; ++i) {
     const float k = __builtin_floorf(w[i] / step + 0.5f);
     out[i] = (k < -limit ? -limit : k > limit ? limit : k) * step;
   }
 }
-/// Gradient of w; returns the sum of g (k - q), k clamped, q only inside.
-MVINR_CLONES __attribute__((optimize("fast-math"))) float quantise_gradient_run(
+MVINR_CLONES __attribute__((optimize("fast-math"))) float gradient_run(
     const float* w, const float* g, int64_t count, float step, float limit, float* out) {
   const float edge = limit + 0.5f;
   float sum = 0;
@@ -166,6 +168,16 @@ MVINR_CLONES __attribute__((optimize("fast-math"))) float quantise_gradient_run(
   return sum;
 }
 #undef MVINR_CLONES
+
+}  // namespace
+
+void quantise_run(const float* w, int64_t count, float step, float limit, float* out) {
+  round_run(w, count, step, limit, out);
+}
+float quantise_gradient_run(const float* w, const float* g, int64_t count, float step, float limit,
+                            float* out) {
+  return gradient_run(w, g, count, step, limit, out);
+}
 
 double step_value(int s) { return kStepMantissa[s & 7] / 512.0 * std::exp2(double(s >> 3)); }
 
