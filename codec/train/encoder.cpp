@@ -196,6 +196,7 @@ class EncoderImpl final : public Encoder {
   }
   Result<EncodedGop> encode_base_views(const Header& header, std::span<const UnitPayload> units,
                                        int threads, std::stop_token stop);
+  Status measure(EncodedGop& gop, int threads, std::stop_token stop);
   double network_bits(const Header& header, std::span<const UnitPayload> others) const;
   void report(const Progress& p) const {
     if (options_.on_progress) options_.on_progress(p);
@@ -253,12 +254,18 @@ Result<EncodedGop> EncoderImpl::encode_base_views(const Header& header,
                .estimated_bits = 8.0 * double(gop.bytes.size()),
                .lambda = options_.lambda,
                .profile = options_.profile};
+  MVINR_TRY(measure(gop, threads, stop));
+  return gop;
+}
+
+// The real decoder renders it: what it measures are the stats.
+Status EncoderImpl::measure(EncodedGop& gop, int threads, std::stop_token stop) {
   const auto start = std::chrono::steady_clock::now();
   MVINR_TRY(verify(gop.bytes, pictures_, base_, threads, deadline_, stop, gop.stats));
   gop.stats.verify_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  next_frame_ += uint64_t(header.frames);
-  return gop;
+  next_frame_ += uint64_t(gop.stats.frames);
+  return ok();
 }
 
 Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
@@ -333,16 +340,12 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
           .bits = 8.0 * double(gop.bytes.size()),
           .seconds = trained.seconds,
           .phase = "verify"});
-  const auto start = std::chrono::steady_clock::now();
   const double unverified = deadline_.left();
-  MVINR_TRY(verify(gop.bytes, pictures_, base_, threads, deadline_, stop, gop.stats));
-  gop.stats.verify_seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  MVINR_TRY(measure(gop, threads, stop));
   if (deadline_.exists()) {
     deadline_.learn(after_training - unverified,
                     gop.stats.verify_seconds / gop.stats.verified_frames);
   }
-  next_frame_ += uint64_t(frames);
   if (goes_on) last_ = std::move(network);
   return gop;
 }

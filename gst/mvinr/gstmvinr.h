@@ -133,6 +133,27 @@ inline void gst_mvinr_caps_set_video(GstCaps* caps, const mvinr::SequenceInfo& s
                         nullptr);
 }
 
+/// change_state of an element whose `state` lives from READY on upwards: made before the parent's
+/// way up, after `reset()` (under the object lock), deleted after its way down.
+template <typename State, typename Reset>
+GstStateChangeReturn gst_mvinr_change_state(GstElementClass* parent, GstElement* element,
+                                            GstStateChange transition, State*& state,
+                                            Reset&& reset) {
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
+    state = new State;
+    GST_OBJECT_LOCK(element);
+    reset();
+    GST_OBJECT_UNLOCK(element);
+  }
+  const GstStateChangeReturn result = parent->change_state(element, transition);
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY ||
+      (transition == GST_STATE_CHANGE_READY_TO_PAUSED && result == GST_STATE_CHANGE_FAILURE)) {
+    delete state;
+    state = nullptr;
+  }
+  return result;
+}
+
 /// Runs `body` and returns its value. An exception becomes an element error and `failed`: none may
 /// unwind through GLib's C code, so every virtual function of the elements goes through here.
 template <typename Element, typename R, typename Body>

@@ -222,22 +222,13 @@ static gboolean gst_mvinr_sei_extract_src_query(GstPad* pad, GstObject* parent, 
 static GstStateChangeReturn gst_mvinr_sei_extract_change_state(GstElement* element,
                                                                GstStateChange transition) {
   GstMvinrSeiExtract* self = GST_MVINR_SEI_EXTRACT(element);
-  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
-    self->state = new State;
-    GST_OBJECT_LOCK(self);
-    *self->losses = {};
-    self->latency = 0;
-    self->seek_stop = GST_CLOCK_TIME_NONE;
-    self->seek_seqnum = GST_SEQNUM_INVALID;
-    GST_OBJECT_UNLOCK(self);
-  }
-  const auto result = GST_ELEMENT_CLASS(parent_class)->change_state(element, transition);
-  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY ||
-      (transition == GST_STATE_CHANGE_READY_TO_PAUSED && result == GST_STATE_CHANGE_FAILURE)) {
-    delete self->state;
-    self->state = nullptr;
-  }
-  return result;
+  return gst_mvinr_change_state(GST_ELEMENT_CLASS(parent_class), element, transition, self->state,
+                                [self] {
+                                  *self->losses = {};
+                                  self->latency = 0;
+                                  self->seek_stop = GST_CLOCK_TIME_NONE;
+                                  self->seek_seqnum = GST_SEQNUM_INVALID;
+                                });
 }
 
 static void gst_mvinr_sei_extract_get_property(GObject* object, guint id, GValue* value,

@@ -304,19 +304,8 @@ static GstFlowReturn gst_mvinr_sei_insert_chain(GstPad*, GstObject* parent, GstB
 static GstStateChangeReturn gst_mvinr_sei_insert_change_state(GstElement* element,
                                                               GstStateChange transition) {
   GstMvinrSeiInsert* self = GST_MVINR_SEI_INSERT(element);
-  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
-    self->state = new State;
-    GST_OBJECT_LOCK(self);
-    *self->stats = {};
-    GST_OBJECT_UNLOCK(self);
-  }
-  const auto result = GST_ELEMENT_CLASS(parent_class)->change_state(element, transition);
-  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY ||
-      (transition == GST_STATE_CHANGE_READY_TO_PAUSED && result == GST_STATE_CHANGE_FAILURE)) {
-    delete self->state;
-    self->state = nullptr;
-  }
-  return result;
+  return gst_mvinr_change_state(GST_ELEMENT_CLASS(parent_class), element, transition, self->state,
+                                [self] { *self->stats = {}; });
 }
 
 /* ---- properties ---- */

@@ -235,19 +235,8 @@ static gboolean gst_rtp_mvinr_depay_handle_event(GstRTPBaseDepayload* depayload,
 static GstStateChangeReturn gst_rtp_mvinr_depay_change_state(GstElement* element,
                                                              GstStateChange transition) {
   GstRtpMvinrDepay* self = GST_RTP_MVINR_DEPAY(element);
-  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
-    self->state = new State;
-    GST_OBJECT_LOCK(self);
-    *self->losses = {};
-    GST_OBJECT_UNLOCK(self);
-  }
-  const auto result = GST_ELEMENT_CLASS(parent_class)->change_state(element, transition);
-  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY ||
-      (transition == GST_STATE_CHANGE_READY_TO_PAUSED && result == GST_STATE_CHANGE_FAILURE)) {
-    delete self->state;
-    self->state = nullptr;
-  }
-  return result;
+  return gst_mvinr_change_state(GST_ELEMENT_CLASS(parent_class), element, transition, self->state,
+                                [self] { *self->losses = {}; });
 }
 
 static void gst_rtp_mvinr_depay_get_property(GObject* object, guint id, GValue* value,

@@ -99,41 +99,42 @@ Result<std::vector<int>> choose_base_views(const Settings& settings,
   return std::move(choice->views);
 }
 
+// Microseconds per sample of the base views that leave most of the time budget to the training, if
+// there is any.
+static double coding_time(std::span<const BaseSource> sources, bool all_views, int frames,
+                          double time_budget) {
+  if (time_budget <= 0) return std::numeric_limits<double>::infinity();
+  double samples = 0;
+  for (const BaseSource& source : sources)
+    samples += double(source.format.width) * source.format.height * frames;
+  const double cores = std::max(1u, std::thread::hardware_concurrency());
+  return (all_views ? 0.6 : 0.15) * 1e6 * time_budget * cores / samples;
+}
+
 Result<std::unique_ptr<BaseViews>> BaseViews::create(const Settings& settings,
                                                      const SequenceInfo& sequence,
                                                      std::vector<int> views,
-                                                     BaseQuantisers quantisers) {
+                                                     BaseQuantisers quantisers,
+                                                     double time_budget) {
   Result<std::vector<BaseSource>> sources = base_sources(sequence, views);
   if (!sources) return sources.error();
   const bool all_views = views.size() == sequence.views.size();
-  std::unique_ptr<BaseViews> base(new BaseViews(settings, std::move(views), all_views));
+  std::string fragment = settings.base.encoder;
+  if (fragment.empty()) {
+    Result<std::string> automatic = automatic_base_encoder(
+        coding_time(*sources, all_views, settings.encoder.gop_frames, time_budget));
+    if (!automatic) return automatic.error();
+    fragment = std::move(*automatic);
+  }
+  std::unique_ptr<BaseViews> base(new BaseViews(std::move(fragment), std::move(views), all_views));
   base->pictures_.resize(sources->size());
   if (Status made = base->make_coder(std::move(*sources), quantisers); !made) return made.error();
   return base;
 }
 
-// Microseconds per sample of the base views that leave most of the time budget to the training, if
-// there is any.
-double BaseViews::coding_time(std::span<const BaseSource> sources) const {
-  const double share = all_views_ ? 0.6 : 0.15;
-  const EncoderOptions& encoder = settings_.encoder;
-  if (encoder.time_budget <= 0) return std::numeric_limits<double>::infinity();
-  double samples = 0;
-  for (const BaseSource& source : sources)
-    samples += double(source.format.width) * source.format.height * encoder.gop_frames;
-  const double cores = std::max(1u, std::thread::hardware_concurrency());
-  return share * 1e6 * encoder.time_budget * cores / samples;
-}
-
 Status BaseViews::make_coder(std::vector<BaseSource> sources, BaseQuantisers quantisers) {
-  std::string fragment = settings_.base.encoder;
-  if (fragment.empty()) {
-    Result<std::string> automatic = automatic_base_encoder(coding_time(sources));
-    if (!automatic) return automatic.error();
-    fragment = std::move(*automatic);
-  }
   Result<std::unique_ptr<BaseCoder>> coder =
-      BaseCoder::create(fragment, quantisers.texture, quantisers.depth, std::move(sources));
+      BaseCoder::create(fragment_, quantisers.texture, quantisers.depth, std::move(sources));
   if (!coder) return coder.error();
   coder_ = std::move(*coder);
   quantisers_ = quantisers;

@@ -28,13 +28,16 @@ Result<std::vector<int>> choose_base_views(const Settings& settings,
 
 class BaseViews {
  public:
-  /// `views` as the functions above give them. Errors: those of BaseCoder::create.
+  /// `views` as the functions above give them; `time_budget`: seconds for a GOP's base views and
+  /// training, 0: as many as it takes. Errors: those of BaseCoder::create.
   static Result<std::unique_ptr<BaseViews>> create(const Settings& settings,
                                                    const SequenceInfo& sequence,
                                                    std::vector<int> views,
-                                                   BaseQuantisers quantisers);
+                                                   BaseQuantisers quantisers, double time_budget);
 
   const std::vector<int>& views() const { return views_; }
+  /// All views of the sequence are base views.
+  bool all_views() const { return all_views_; }
   const std::string& elements() const { return coder_->fragment(); }
 
   /// Copies a picture of the open GOP if it is a base view's.
@@ -49,14 +52,13 @@ class BaseViews {
   Status give(int frames, Encoder& encoder);
 
  private:
-  BaseViews(const Settings& settings, std::vector<int> views, bool all_views)
-      : settings_(settings), views_(std::move(views)), all_views_(all_views) {}
-  double coding_time(std::span<const BaseSource> sources) const;
+  BaseViews(std::string fragment, std::vector<int> views, bool all_views)
+      : fragment_(std::move(fragment)), views_(std::move(views)), all_views_(all_views) {}
   Status make_coder(std::vector<BaseSource> sources, BaseQuantisers quantisers);
 
-  Settings settings_;
+  std::string fragment_;
   std::vector<int> views_;
-  bool all_views_;  // of the sequence
+  bool all_views_;
   BaseQuantisers quantisers_;
   std::unique_ptr<BaseCoder> coder_;  // with these quantisers
   std::vector<CodedSource> coded_;

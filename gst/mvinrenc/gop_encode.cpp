@@ -82,8 +82,9 @@ Status GopStream::create_hybrid(const Settings& now, EncoderOptions options) {
   Result<std::vector<int>> views = find_base_views(settings_, sequence_);
   if (views && views->empty()) views = choose_base_views(settings_, instants(), options.lambda);
   if (!views) return views.error();
-  Result<std::unique_ptr<BaseViews>> base = BaseViews::create(
-      settings_, sequence_, std::move(*views), base_quantisers(now, options.lambda));
+  Result<std::unique_ptr<BaseViews>> base =
+      BaseViews::create(settings_, sequence_, std::move(*views),
+                        base_quantisers(now, options.lambda), live_.budget());
   if (!base) return base.error();
   options.mode = Mode::hybrid;
   options.base_views = (*base)->views();
@@ -136,6 +137,7 @@ GstFlowReturn GopStream::begin_sequence() {
   sequence_ = std::move(*sequence);
 
   const Settings now = current_settings();
+  configure_latency(now);
   if (!waits_for_pictures())
     if (Status created = create_encoder(now); !created) return fail(created.error());
   open_ = true;
@@ -161,7 +163,6 @@ GstFlowReturn GopStream::begin_sequence() {
                      nullptr);
   gst_pad_push_event(element_->srcpad, gst_event_new_tag(tags));
 
-  configure_latency(now);
   GST_INFO_OBJECT(element_, "%d views: %" GST_PTR_FORMAT, views, caps_.get());
   return GST_FLOW_OK;
 }
@@ -187,14 +188,21 @@ void GopStream::end_sequence() {
 
 // With a bit rate (aim > 0, bits of the GOP), lambda and the quantisers of the base views that go
 // with it are changed until the base views take a reasonable share of the bits: the best one in the
-// first GOP (docs/training.md 6); the others begin at the lambda of the GOP before.
+// first GOP (docs/training.md 6), while the others begin at the lambda of the GOP before; all of
+// them if there is no network.
 Result<BaseStats> GopStream::code_base(const Settings& now, double& lambda, double aim,
                                        std::stop_token stop) {
-  constexpr double kShare = 0.6, kFirstTolerance = 1.2, kTolerance = 1.5;  // factors
-  constexpr double kExponent = 2;    // crf follows 3 log2(lambda), bits halve every 6
-  constexpr double kMaxTime = 0.15;  // of the time budget, before the next trial
+  constexpr double kFirstTolerance = 1.2, kTolerance = 1.5, kAloneTolerance = 1.03;  // factors
+  constexpr double kExponent = 2;  // crf follows 3 log2(lambda), bits halve every 6
+  // Of the time budget, before the next trial; where the network could not make up for the miss.
+  constexpr double kMaxTime = 0.15, kMaxTimeOfNeed = 0.6;
+  constexpr double kNeed = 1.5;  // times the share of the base views: about all that there is
   constexpr int kMaxTrials = 4;
-  const double tolerance = std::log(gop_index_ == 0 ? kFirstTolerance : kTolerance);
+  const bool alone = base_->all_views();
+  const double share = alone ? 1 : 0.6;
+  const double tolerance = std::log(alone             ? kAloneTolerance
+                                    : gop_index_ == 0 ? kFirstTolerance
+                                                      : kTolerance);
   BaseStats total;
   for (int trial = 1;; ++trial) {
     const BaseQuantisers quantisers = base_quantisers(now, lambda);
@@ -203,9 +211,10 @@ Result<BaseStats> GopStream::code_base(const Settings& now, double& lambda, doub
     total.views = coded->views;
     total.bytes = coded->bytes;
     total.seconds += coded->seconds;
-    const double error = aim > 0 ? std::log(8.0 * double(total.bytes) / (kShare * aim)) : 0;
+    const double error = aim > 0 ? std::log(8.0 * double(total.bytes) / (share * aim)) : 0;
+    const double most = alone || error > std::log(kNeed) ? kMaxTimeOfNeed : kMaxTime;
     if (std::abs(error) <= tolerance || trial == kMaxTrials ||
-        (now.encoder.time_budget > 0 && total.seconds > kMaxTime * now.encoder.time_budget))
+        (live_.budget() > 0 && total.seconds > most * live_.budget()))
       return total;
     const double better = std::clamp(lambda * std::exp(kExponent * error), kMinLambda, kMaxLambda);
     if (base_quantisers(now, better) == quantisers) return total;

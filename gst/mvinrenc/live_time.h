@@ -25,6 +25,8 @@ class LiveTime {
   void reset();
 
   bool live() const { return live_; }
+  /// Seconds for the base views and the training of a GOP; 0: as many as it takes.
+  double budget() const { return 1e-9 * double(budget_); }
   /// Running time by the clock; none if not live or not playing.
   std::optional<int64_t> now() const;
 
