@@ -2,9 +2,12 @@
 #include "base_coder.h"
 
 #include <chrono>
+#include <cstring>
+#include <limits>
 
 #include "base_fake_decoder.h"
 #include "base_fixture.h"
+#include "encoder_table.h"
 
 namespace mvinr::gst_test {
 namespace {
@@ -23,6 +26,25 @@ BaseCoder::PictureOf pictures_of(const testutil::Clip& clip) {
   return [&clip](const PictureId& id) -> Result<Picture> {
     return clip.at(id.frame, id.view, id.component).picture();
   };
+}
+
+TEST(BaseCoder, TheAutomaticEncoderIsAsSlowAsThereIsTime) {
+  const auto preset = [](double time) {
+    const auto elements = gst::automatic_base_encoder(time);
+    EXPECT_TRUE(elements);
+    const size_t at = elements->find("speed-preset=");
+    if (at == std::string::npos) return std::string();
+    const size_t begin = at + strlen("speed-preset=");
+    return elements->substr(begin, elements->find(' ', begin) - begin);
+  };
+  if (preset(1).empty())
+    GTEST_SKIP() << "neither x265enc nor x264enc is the preferred encoder here";
+  EXPECT_EQ(preset(std::numeric_limits<double>::infinity()), "slower");
+  EXPECT_EQ(preset(2), "slower");
+  EXPECT_EQ(preset(0.5), "slow");
+  EXPECT_EQ(preset(0.3), "medium");
+  EXPECT_EQ(preset(0.01), "veryfast");
+  EXPECT_EQ(*gst::automatic_base_encoder(), *gst::automatic_base_encoder(2));
 }
 
 TEST(BaseCoder, CodesTextureAndDepthOfItsViewsAndDecodesThemAgain) {

@@ -19,15 +19,10 @@ class SeiSeek : public Sei {
   std::vector<Shown> want(const std::string& pad) {
     return expected(gops_, pad.back() - '0', pad[0] == 't' ? Component::texture : Component::depth);
   }
-  /// In MP4, pictures have later timestamps by the number of B-frames, and a segment that starts
-  /// there: in stream time they are where they were.
-  static std::vector<Shown> shown(Pipeline& pipeline, const std::string& pad) {
-    return pipeline.shown(pad);
-  }
   void expect_frames(Pipeline& pipeline, size_t from, size_t to) {
     EXPECT_EQ(pipeline.play(), "");
     for (const char* pad : {"texture_0", "texture_1"}) {
-      const auto all = want(pad), some = shown(pipeline, pad);
+      const auto all = want(pad), some = pipeline.shown(pad);
       EXPECT_TRUE(some ==
                   std::vector<Shown>(all.begin() + ptrdiff_t(from), all.begin() + ptrdiff_t(to)))
           << pad << " " << some.size();
@@ -41,7 +36,7 @@ TEST_P(SeiSeek, PlaysAllViews) {
   Pipeline pipeline(source(), "all");
   EXPECT_EQ(pipeline.play(), "");
   EXPECT_EQ(pipeline.pads().size(), 6u);
-  for (const std::string& pad : pipeline.pads()) EXPECT_TRUE(shown(pipeline, pad) == want(pad));
+  for (const std::string& pad : pipeline.pads()) EXPECT_TRUE(pipeline.shown(pad) == want(pad));
 }
 
 TEST_P(SeiSeek, AccurateIntoAGop) {
@@ -65,7 +60,7 @@ TEST_P(SeiSeek, ToAKeyFrame) {
   ASSERT_EQ(pipeline.preroll(), "");
   ASSERT_TRUE(pipeline.seek(1.0, GST_SEEK_FLAG_KEY_UNIT, 2 * kSeiGop + kSeiFrame));
   EXPECT_EQ(pipeline.play(), "");
-  const auto some = shown(pipeline, "texture_0");
+  const auto some = pipeline.shown("texture_0");
   ASSERT_FALSE(some.empty());
   EXPECT_GE(some.front().pts, 2 * kSeiGop);
   EXPECT_LE(some.front().pts, 2 * kSeiGop + kSeiFrame);
@@ -89,7 +84,7 @@ TEST_P(SeiSeek, Backwards) {
   auto all = want("texture_0");
   all.resize(3 * kSeiFrames + 2);
   std::reverse(all.begin(), all.end());
-  const auto some = shown(pipeline, "texture_0");
+  const auto some = pipeline.shown("texture_0");
   EXPECT_TRUE(some == all) << some.size();
 }
 
@@ -143,7 +138,7 @@ TEST_P(SeiSeek, PlayersFindAllViewsIfTheRankIsRaised) {
   Pipeline pipeline(source(), "all");
   EXPECT_EQ(pipeline.play(), "");
   EXPECT_EQ(pipeline.pads().size(), 6u);
-  for (const std::string& pad : pipeline.pads()) EXPECT_TRUE(shown(pipeline, pad) == want(pad));
+  for (const std::string& pad : pipeline.pads()) EXPECT_TRUE(pipeline.shown(pad) == want(pad));
   EXPECT_EQ(pads_of(mux("mp4mux", "a.mp4"), "decodebin"), 6);
   EXPECT_EQ(pads_of(mux("mpegtsmux", "a.ts"), "decodebin"), 6);
 }
