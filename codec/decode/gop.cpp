@@ -80,7 +80,8 @@ Result<std::unique_ptr<Gop>> Gop::open(Bytes access_unit, const GopLimits& limit
                 .first_frame = header.first_frame,
                 .frames = header.frames,
                 .bytes = unit.bytes,
-                .base_views = header.base_views};
+                .base_views = header.base_views,
+                .motion = header.model.motion};
   MVINR_TRY(gop->make_maps());
   MVINR_TRY(gop->decode_network_and_shared());
   return gop;
@@ -102,10 +103,11 @@ Status Gop::make_maps() {
   for (size_t k = 0; k < network.size(); ++k)
     network_view_[static_cast<size_t>(network[k])] = static_cast<int>(k);
   if (bases.empty()) return ok();
+  const bool geometry = info_.motion != Motion::learned;
   for (auto& pictures : base_) pictures.resize(bases.size() * static_cast<size_t>(info_.frames));
   maps_.resize(views);
   for (const int view : network) {
-    for (const int base : bases) {
+    for (const int base : geometry ? bases : std::vector<int>()) {
       auto map = make_view_map(placed_camera(base), placed_camera(view));
       if (!map)
         return Error{ErrorCode::corrupt, "no warp from view " + std::to_string(base) + " to view " +
@@ -125,7 +127,9 @@ std::vector<BaseUnit> Gop::base_units() const {
   std::vector<BaseUnit> units;
   for (const int view : info_.base_views)
     for (const Component component : {Component::texture, Component::depth})
-      if (const UnitView* unit = unit_.find(UnitType::base, base_unit_index(view, component)))
+      if (component == Component::depth && view_info(view).depth == SampleFormat::none)
+        continue;
+      else if (const UnitView* unit = unit_.find(UnitType::base, base_unit_index(view, component)))
         units.push_back({view, component, unit->payload});
   return units;
 }
@@ -151,17 +155,24 @@ const OwnedPicture* Gop::base_picture(const PictureId& id) const {
 Result<std::vector<BaseInput>> Gop::base_inputs(int frame, int view) const {
   std::vector<BaseInput> inputs;
   for (size_t b = 0; b < info_.base_views.size(); ++b) {
-    BaseInput input{.map = &maps_[static_cast<size_t>(view)][b]};
-    for (const Component component : {Component::texture, Component::depth}) {
-      const PictureId id{frame, info_.base_views[b], component};
-      const OwnedPicture* picture = base_picture(id);
-      if (picture == nullptr)
-        return Error{ErrorCode::invalid_argument, "the " + picture_name(id) + " has not been set"};
-      (component == Component::texture ? input.texture : input.depth) = picture->picture();
-    }
-    inputs.push_back(input);
+    MVINR_ASSIGN(const BasePair pair, base_pair(frame, b));
+    inputs.push_back({&maps_[static_cast<size_t>(view)][b], pair.texture, pair.depth});
   }
   return inputs;
+}
+
+Result<Gop::BasePair> Gop::base_pair(int frame, size_t base) const {
+  BasePair pair;
+  const int view = info_.base_views[base];
+  for (const Component component : {Component::texture, Component::depth}) {
+    if (component == Component::depth && view_info(view).depth == SampleFormat::none) continue;
+    const PictureId id{frame, view, component};
+    const OwnedPicture* picture = base_picture(id);
+    if (picture == nullptr)
+      return Error{ErrorCode::invalid_argument, "the " + picture_name(id) + " has not been set"};
+    (component == Component::texture ? pair.texture : pair.depth) = picture->picture();
+  }
+  return pair;
 }
 
 Status Gop::decode_network_and_shared() {

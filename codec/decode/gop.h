@@ -44,6 +44,12 @@ class Gop {
   /// What the warp to `view` at an instant starts from. Error: invalid_argument (a picture is
   /// missing).
   Result<std::vector<BaseInput>> base_inputs(int frame, int view) const;
+  /// The pictures of base view number `base` at an instant; a depth without format: there is none.
+  /// The same error.
+  struct BasePair {
+    Picture texture, depth;
+  };
+  Result<BasePair> base_pair(int frame, size_t base) const;
   PlacedCamera placed_camera(int view) const;
 
   /// Decodes what a view of the network needs, at the first call; safe to call from several

@@ -3,13 +3,32 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/clones.h"
 #include "base/try.h"
 #include "decode/grids.h"
 #include "decode/head.h"
 #include "decode/layout.h"
+#include "kernels/tables.inc"
 
 namespace mvinr {
 namespace {
+
+MVINR_CLONES void add_saturated(const int16_t* from, int count, int16_t* to) {
+  for (int i = 0; i < count; ++i)
+    to[i] = static_cast<int16_t>(std::clamp(to[i] + from[i], -32768, 32767));
+}
+
+// Every step-th value of `to`.
+void shuffle_row(const int16_t* from, int count, int step, int added, int16_t* to) {
+  for (int i = 0; i < count; ++i)
+    to[i * step] = static_cast<int16_t>(std::clamp(from[i] + added, -32768, 32767));
+}
+
+// Bytes (Q5, every fourth) through the table (Q6) to Q10.
+void gelu_row(const uint8_t* from, int count, int16_t* to) {
+  for (int i = 0; i < count; ++i)
+    to[i] = static_cast<int16_t>((kGeluTable[from[4 * i]] - kGeluZero) * 16);
+}
 
 class Run {
  public:
@@ -49,8 +68,21 @@ class Run {
             upsample(i, false);
           }
           break;
+        case StepKind::sum_grids:
+          sum_grids(i);
+          break;
+        case StepKind::convolve:
+          convolve(i);
+          break;
+        case StepKind::activate:
+          activate(i);
+          break;
         case StepKind::inject:
-          break;  // done with the upsampling before it
+          inject(i);
+          break;
+        case StepKind::flow:
+          flow(i);
+          break;
         case StepKind::predict:
           predict(i);
           break;
@@ -187,6 +219,112 @@ class Run {
     std::swap(current_, other_);
   }
 
+  // The displacements, enlarged to the trunk's resolution, and the prediction that they make
+  // (docs/bitstream.md 8).
+  void flow(size_t i) {
+    const PlanStep& s = plan_.steps[i];
+    const ModelConfig& config = plan_.config;
+    const Plane16 in = plane16_at(current_, s.inputs, s.height, s.width);
+    Plane16 field = plane16_at(maps_.flow[0].data(), s.outputs, s.height, s.width);
+    share(positions(i), kGranule, [&](int begin, int end, int) {
+      kernels_.pointwise16(in, packed_[i].wide.layer(), false, field, begin, end);
+    });
+    const int last = static_cast<int>(config.stages.size());
+    size_t predict = plan_.steps.size() - 1;  // the step that first reads the prediction
+    for (size_t k = i; k < predict; ++k)
+      if (plan_.steps[k].kind == StepKind::predict) predict = k;
+    std::vector<int> rows(config.stages.size() + 1, rows_[predict]);
+    for (int k = last; k > s.stage; --k)
+      rows[k - 1] =
+          std::min((rows[k] - 1) / config.stages[k - 1].scale + 2, config.stage_height(k - 1));
+    for (int k = s.stage + 1, to = 1; k <= last; ++k, to ^= 1) {
+      const Plane16 out = plane16_at(maps_.flow[to].data(), s.outputs, config.stage_height(k),
+                                     config.stage_width(k));
+      share(rows[k], row_group(out.width), [&](int first, int end, int) {
+        kernels_.upsample(field, config.stages[k - 1].scale, nullptr, out, first, end);
+      });
+      field = out;
+    }
+    const WarpedPlanes out{job_.prediction.data, job_.prediction.plane, job_.prediction.width,
+                           job_.prediction.height};
+    share(rows_[predict], 1, [&](int first, int end, int) {
+      for (int y = first; y < end && !stop_.stop_requested(); ++y)
+        displace(job_.displaced, {field.data, field.plane}, config.flow_shift, config.depth, out, y,
+                 y + 1);
+    });
+  }
+
+  void inject(size_t i) {
+    const PlanStep& s = plan_.steps[i];
+    const Plane16 grids = grid_planes(i);
+    const Plane16 out = plane16_at(current_, s.outputs, s.height, s.width);
+    share(positions(i), kGranule, [&](int begin, int end, int) {
+      kernels_.pointwise16(grids, packed_[i].wide.layer(), true, out, begin, end);
+    });
+  }
+
+  // --- The order ierv ---
+  void sum_grids(size_t i) {
+    const PlanStep& s = plan_.steps[i];
+    const Plane16 out = plane16_at(current_, s.outputs, s.height, s.width);
+    const Plane16 own = plane16_at(maps_.planes.data(), s.outputs, s.height, s.width);
+    bool has_own = false;
+    for (const bool per_view : {false, true}) {
+      PlanStep part = s;
+      std::erase_if(part.grids, [&](int g) { return plan_.config.grids[g].per_view != per_view; });
+      if (per_view) has_own = !part.grids.empty();
+      fill_grid_planes(plan_, part, job_.tensors, job_.view, job_.frame, per_view ? own : out);
+    }
+    if (has_own)
+      for (int c = 0; c < s.outputs; ++c)
+        add_saturated(own.data + c * own.plane, s.height * s.width, out.data + c * out.plane);
+  }
+
+  void convolve(size_t i) {
+    const PlanStep& s = plan_.steps[i];
+    const int height = s.height / s.scale, width = s.width / s.scale, area = s.scale * s.scale;
+    const Plane16 in = plane16_at(current_, s.inputs, height, width);
+    const Plane16 normed = plane16_at(other_, s.inputs, height, width);
+    const Plane16 shifted = plane16_at(maps_.planes.data(), 9 * s.inputs, height, width);
+    const Plane16 wide = plane16_at(depthwise_, s.outputs * area, height, width);
+    const Plane16 out = plane16_at(current_, s.outputs, s.height, s.width);
+    const auto groups = [&](int rows) {
+      return std::min(round_up(std::min(rows, height) * width, kGranule), height * width);
+    };
+    const int rows = (rows_[i] - 1) / s.scale + 1;
+    share(groups(rows + 1), kGranule,
+          [&](int begin, int end, int) { kernels_.norm_to_plane(in, normed, begin, end); });
+    shift_taps(normed, shifted);
+    share(groups(rows), kGranule, [&](int begin, int end, int) {
+      kernels_.pointwise16(shifted, packed_[i].wide.layer(), false, wide, begin, end);
+    });
+    const Plane16 local = plane16_at(maps_.tile_planes.data(), s.outputs, s.scale, s.scale);
+    if (!s.grids.empty()) fill_grid_planes(plan_, s, job_.tensors, job_.view, job_.frame, local);
+    share(rows_[i], 1, [&](int first, int last, int) {
+      for (int c = 0; c < s.outputs; ++c)
+        for (int y = first; y < last; ++y)
+          for (int phase = 0; phase < s.scale; ++phase) {
+            const int place = y % s.scale * s.scale + phase;
+            const int added = s.grids.empty() ? 0 : local.data[c * local.plane + place];
+            shuffle_row(wide.data + (c * area + place) * wide.plane + y / s.scale * width, width,
+                        s.scale, added, out.data + c * out.plane + y * s.width + phase);
+          }
+    });
+  }
+
+  void activate(size_t i) {
+    const PlanStep& s = plan_.steps[i];
+    const Plane16 map = plane16_at(current_, s.inputs, s.height, s.width);
+    const int chunk = chunk_positions(s);
+    share_positions(positions(i), chunk, [&](int begin, int count, int lane) {
+      const Packed8 narrow = packed_chunk(crew_.lanes[lane].narrow, s.inputs, count, chunk);
+      kernels_.norm_to_packed(shift(map, begin), narrow, 0, count);
+      for (int c = 0; c < s.inputs; ++c)
+        gelu_row(narrow.data + c / 4 * narrow.plane * 4 + c % 4, count,
+                 map.data + c * map.plane + begin);
+    });
+  }
+
   void predict(size_t i) {
     const PlanStep& s = plan_.steps[i];
     const Plane16 out = plane16_at(current_, s.outputs, s.height, s.width);
@@ -253,8 +391,8 @@ class Run {
         kernels_.head(shift(in, y0 * s.width), packed_[i].wide.layer(), packed_[i].head.data(),
                       wanted.span(), values, plane, 0, whole_groups(s, y0 + count) - y0 * s.width);
         if (plan_.config.prediction)
-          add_prediction(job_.prediction, values, plane, y0, count, job_.texture != nullptr,
-                         job_.depth != nullptr);
+          add_prediction(plan_.config, job_.prediction, values, plane, y0, count,
+                         job_.texture != nullptr, job_.depth != nullptr);
         write_head_rows(plan_.config, values, plane, s.width, y0, count, job_.texture, job_.depth);
       }
     });

@@ -54,4 +54,13 @@ std::vector<int> choose_base_views(const SequenceInfo& sequence, int count) {
   return chosen;
 }
 
+Motion automatic_motion(const SequenceInfo& sequence, std::span<const int> base_views) {
+  bool geometry = true;
+  for (const ViewInfo& view : sequence.views) geometry = geometry && view.camera.has_value();
+  for (const int v : base_views)
+    if (v >= 0 && size_t(v) < sequence.views.size())
+      geometry = geometry && sequence.views[size_t(v)].depth != SampleFormat::none;
+  return geometry ? Motion::geometry : Motion::learned;
+}
+
 }  // namespace mvinr

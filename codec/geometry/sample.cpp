@@ -1,10 +1,9 @@
 // Backward sampling: where the base shows what a target pixel sees, its colour there, and how that
 // joins what other bases show.
 #include <algorithm>
-#include <array>
-#include <cstring>
 
 #include "base/clones.h"
+#include "geometry/interpolate.h"
 #include "geometry/warp_parts.h"
 
 namespace mvinr {
@@ -47,45 +46,6 @@ MVINR_CLONES void find_surface(const Area<int32_t>& base, int32_t edge, const Pr
     surface[x] = found ? mean : 0;
     share[x] = found ? total >> 6 : 0;
   }
-}
-
-// Cubic convolution (Keys, 1981, equation 15: a = -1/2) at sixteenths, Q7; each row's sum is 128.
-constexpr std::array<std::array<int32_t, 4>, 16> make_filter() {
-  std::array<std::array<int32_t, 4>, 16> filter{};
-  const auto round = [](int numerator) {  // of 1/8192 to Q7
-    return (numerator + 32 + (1 << 20)) / 64 - (1 << 14);
-  };
-  for (int t = 0; t < 16; ++t) {
-    const int s = 16 - t;
-    // 2 w(-1) = -t^3 + 2 t^2 - t, 2 w(0) = 3 t^3 - 5 t^2 + 2, the others mirrored.
-    filter[t][0] = round(-t * t * t + 32 * t * t - 256 * t);
-    filter[t][3] = round(-s * s * s + 32 * s * s - 256 * s);
-    filter[t][1] = round(3 * t * t * t - 80 * t * t + 8192);
-    filter[t][2] = 128 - filter[t][0] - filter[t][1] - filter[t][3];
-  }
-  return filter;
-}
-alignas(16) constexpr auto kFilter = make_filter();
-
-using Half4 [[gnu::vector_size(8)]] = int16_t;
-using Word4 [[gnu::vector_size(16)]] = int32_t;
-
-inline __attribute__((always_inline)) int32_t interpolate(const int16_t* origin, ptrdiff_t stride,
-                                                          int32_t px, int32_t py) {
-  const int32_t sx = (px - 120) >> 4, sy = (py - 120) >> 4;  // 1/16, from the first pixel's centre
-  const int16_t* from = origin + ((sy >> 4) - 1) * stride + (sx >> 4) - 1;
-  const std::array<int32_t, 4>& along = kFilter[sy & 15];
-  Word4 across, column = {};
-  std::memcpy(&across, kFilter[sx & 15].data(), sizeof across);
-  for (int y = 0; y < 4; ++y) {
-    Half4 samples;
-    std::memcpy(&samples, from + y * stride, sizeof samples);
-    column += along[y] * __builtin_convertvector(samples, Word4);
-  }
-  const Word4 product = column * across;
-  int32_t sum = product[0] + product[1] + product[2] + product[3] + 8192;
-  sum >>= 14;
-  return sum < 0 ? 0 : sum > 1023 ? 1023 : sum;
 }
 
 // Samples the positions whose share is not 0; positions are Q8 of a picture of width x height, and

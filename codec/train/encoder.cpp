@@ -55,6 +55,13 @@ Status check(const EncoderOptions& o) {
   return ok();
 }
 
+/// The profiles ierv have their paper's flow network unless the options say otherwise.
+Motion motion_of(const SequenceInfo& sequence, const EncoderOptions& options) {
+  if (options.motion) return *options.motion;
+  return options.profile.starts_with("ierv") ? Motion::learned
+                                             : automatic_motion(sequence, options.base_views);
+}
+
 std::string megabytes(uint64_t bytes) { return std::to_string((bytes + 999999) / 1000000) + " MB"; }
 
 /// Pictures, parameters with gradients and optimiser state, and what one step keeps for its
@@ -79,6 +86,8 @@ uint64_t memory_needed(const SequenceInfo& sequence, const ModelConfig& config, 
 // the warp, less than where it is the only source.
 constexpr double kHybridLambda = 4, kHybridDepthWeight = 0.3;
 
+constexpr double kIervPrune = 0.6;  // of the profiles ierv, as their paper
+
 /// On small pictures most of a step is many small operations, which two threads do no faster than
 /// one: measured with `mvinr-encode --threads`, 256x144 and 512x288 on two cores.
 int training_threads(const ModelConfig& config, int threads) {
@@ -101,7 +110,9 @@ class EncoderImpl final : public Encoder {
         device_(device),
         views_(Header{.sequence = sequence, .base_views = options.base_views}.network_views()),
         pictures_(sequence, views_),
-        base_(sequence, options.base_views) {}
+        base_(sequence, options.base_views) {
+    options_.motion = motion_of(sequence, options);
+  }
 
   Status add(const PictureId& id, const Picture& picture) override {
     return guarded([&] { return pictures_.add(id, picture); });
@@ -182,20 +193,29 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   MVINR_TRY(base_.complete(frames));
   const int threads =
       options_.threads > 0 ? options_.threads : int(std::thread::hardware_concurrency());
-  MVINR_ASSIGN(const ModelConfig config, make_profile(options_.profile, sequence_, frames, views_));
+  MVINR_ASSIGN(ModelConfig config,
+               make_profile(options_.profile, sequence_, frames, views_, options_.motion.value()));
   at::set_num_threads(training_threads(config, threads));
 
   MVINR_TRY(base_.predict(config, views_, stop));
+  std::optional<MotionSearch> search;
+  if (config.prediction && config.motion == Motion::learned) {
+    MVINR_ASSIGN(search, search_motion(config, sequence_, pictures_, base_, views_, stop));
+    config.offsets = search->offsets;
+    config.flow_shift = uint8_t(search->shift);
+  }
   Network network = make_network(config, options_.seed, device_);
-  const bool hybrid = config.prediction;
+  const bool hybrid = config.prediction, ierv = config.order == StageOrder::ierv;
   const TrainOptions train_options{
       .loss = options_.loss,
       .lambda = options_.lambda * (hybrid ? kHybridLambda : 1),
       .depth_weight = options_.depth_weight * (hybrid ? kHybridDepthWeight : 1),
-      .prune = options_.prune,
+      .prune = ierv && options_.prune == 0 ? kIervPrune : options_.prune,
       .steps = kStepsOfEffort[options_.effort],
       .time_budget = options_.time_budget,
       .seed = options_.seed,
+      .parts_loss = config.fusion == Fusion::softmax,
+      .search = search ? &*search : nullptr,
       .on_progress = options_.on_progress};
   MVINR_ASSIGN(const TrainResult trained, train(network, pictures_, base_, train_options, stop));
 
@@ -244,8 +264,8 @@ Result<std::unique_ptr<Encoder>> Encoder::create(const SequenceInfo& sequence,
   MVINR_TRY(validate(sequence));
   Header header{
       .sequence = sequence, .frames = options.gop_frames, .base_views = options.base_views};
-  MVINR_ASSIGN(header.model,
-               make_profile(options.profile, sequence, options.gop_frames, header.network_views()));
+  MVINR_ASSIGN(header.model, make_profile(options.profile, sequence, options.gop_frames,
+                                          header.network_views(), motion_of(sequence, options)));
   MVINR_TRY(validate(header));  // the base views
   const ModelConfig& config = header.model;
   MVINR_ASSIGN(const at::Device device, find_device(options.device));

@@ -45,12 +45,16 @@ Parameter make_parameter(const TensorSpec& spec, const ModelConfig& config, int 
     p.limit = 2047;
     if (spec.name == "head.bias" && config.head == HeadKind::shuffle420) {
       if (!config.prediction) p.value.fill_(0.5);
+      if (config.prediction && config.fusion == Fusion::softmax)
+        p.value.narrow(1, 0, config.picture_outputs()).fill_(0.5);
       p.log_step.fill_(-10.0);
     }
     return p;
   }
-  // Hybrid mode begins with the prediction alone.
-  if (config.prediction && spec.name == "head.weight") p.value.mul_(0.05);
+  // Hybrid mode begins with the prediction alone, and displacements with none.
+  if (spec.name.ends_with(".flow.weight")) p.value.mul_(0.05);
+  if (config.prediction && config.fusion == Fusion::gates && spec.name == "head.weight")
+    p.value.mul_(0.05);
   const double bound = 1.0 / std::sqrt(double(fan_in));
   const bool rows = spec.rows() >= kMinRowsForRowSteps;
   p.log_step = at::full({rows ? spec.rows() : 1, 1}, std::log2(bound / kFirstWeightLevels));
@@ -66,7 +70,9 @@ at::Tensor grid_plane(const Network& net, const Values& values, int g, int frame
   const int64_t num = (2 * int64_t(frame) + 1) * grid.time_steps - net.config.frames;
   int64_t i = 0;
   double w = 0;
-  if (num >= 0) {
+  if (grid.nearest) {
+    i = int64_t(frame) * grid.time_steps / net.config.frames;
+  } else if (num >= 0) {
     i = std::min<int64_t>(num / t2, grid.time_steps - 1);
     if (i < grid.time_steps - 1) w = double(((num % t2) * 256 + net.config.frames) / t2) / 256.0;
   }
@@ -92,6 +98,34 @@ at::Tensor gather_grids(const Network& net, const Values& values, int stage, boo
   }
   if (planes.empty()) return {};
   return planes.size() == 1 ? planes[0] : at::cat(planes, 3);
+}
+
+/// The order ierv: the sum of the shared grids and the views' (docs/bitstream.md 5.6).
+at::Tensor sum_grids(const Network& net, const Values& values, int frame,
+                     const std::vector<int64_t>& views, bool quantised) {
+  std::vector<at::Tensor> shared, own;
+  for (size_t g = 0; g < net.config.grids.size(); ++g) {
+    const GridConfig& grid = net.config.grids[g];
+    if (grid.stage == 0)
+      (grid.per_view ? own : shared)
+          .push_back(grid_plane(net, values, int(g), frame, views, quantised));
+  }
+  const at::Tensor sum = at::cat(shared, 3);
+  return own.empty() ? sum.contiguous() : sum + at::cat(own, 3);
+}
+
+/// Order ierv: [N][h][w][C * s * s], plus the local grids [N][s][s][C] -> [N][h * s][w * s][C].
+at::Tensor shuffled(const at::Tensor& x, int64_t scale, const at::Tensor& local) {
+  const int64_t n = x.size(0), h = x.size(1), w = x.size(2), c = x.size(3) / (scale * scale);
+  at::Tensor y = x.view({n, h, w, c, scale, scale}).permute({0, 1, 4, 2, 5, 3});
+  if (local.defined()) y = y + local.view({n, 1, scale, 1, scale, c});
+  return y.reshape({n, h * scale, w * scale, c});
+}
+
+/// LayerNorm and GELU; with quantised activations by the decoder's table.
+at::Tensor activated(const at::Tensor& x, const ops::Quantise& quantise) {
+  const at::Tensor y = at::gelu(ops::layer_norm(x, quantise, 5));
+  return quantise.on() ? round_to(y, 64).clamp(-11.0 / 64, 244.0 / 64) : y;
 }
 
 /// A weight as the forward pass uses it.
@@ -163,14 +197,24 @@ struct Gate : torch::autograd::Function<Gate> {
   }
 };
 
-/// Head outputs [N][h][w][15] and prediction planes -> picture outputs [N][h][w][10]
+/// Head outputs and prediction planes -> picture outputs [N][h][w][6 or 10]
 /// (docs/bitstream.md 5.8).
-at::Tensor add_prediction(const at::Tensor& y, const at::Tensor& prediction) {
-  const at::Tensor mask = prediction.narrow(3, 10, 4);
-  const at::Tensor luma = Gate::apply(y.narrow(3, 10, 4), mask);
-  const at::Tensor depth = Gate::apply(y.narrow(3, 14, 1).expand_as(mask), mask);
-  const at::Tensor chroma = luma.mean(3, true).expand({-1, -1, -1, 2});
-  return y.narrow(3, 0, 10) + at::cat({luma, chroma, depth}, 3) * prediction.narrow(3, 0, 10);
+at::Tensor add_prediction(const ModelConfig& config, const at::Tensor& y,
+                          const at::Tensor& prediction, MotionPass* motion) {
+  const int64_t outputs = config.picture_outputs();
+  const bool softmax = config.fusion == Fusion::softmax;
+  const at::Tensor mask = prediction.narrow(3, outputs, 4);
+  const auto gate = [&](const at::Tensor& v) {
+    return softmax ? at::sigmoid(v).expand_as(mask) : Gate::apply(v.expand_as(mask), mask);
+  };
+  const at::Tensor luma = gate(y.narrow(3, outputs, 4));
+  std::vector<at::Tensor> gates = {luma, luma.mean(3, true).expand({-1, -1, -1, 2})};
+  if (config.depth) gates.push_back(gate(y.narrow(3, outputs + 4, 1)));
+  const at::Tensor weights = at::cat(gates, 3), warped = prediction.narrow(3, 0, outputs);
+  at::Tensor own = y.narrow(3, 0, outputs);
+  if (softmax) own = Gate::apply(own, at::zeros({1}, own.options()));
+  if (motion != nullptr) motion->warped = warped, motion->own = own;
+  return softmax ? own + weights * (warped - own) : own + weights * warped;
 }
 
 }  // namespace
@@ -233,7 +277,7 @@ Values prepare_values(const Network& net, const Precision& precision) {
 
 at::Tensor forward(const Network& net, const Values& values, const Precision& precision, int frame,
                    const std::vector<int64_t>& views, const at::Tensor& prediction,
-                   std::stop_token stop) {
+                   std::stop_token stop, MotionPass* motion) {
   const ModelConfig& config = net.config;
   const bool q = precision.activations;
   const ops::Quantise quantise{.activations = q};
@@ -243,9 +287,16 @@ at::Tensor forward(const Network& net, const Values& values, const Precision& pr
     return ops::pointwise(in, w.value, bias, {.activations = q, .first = w.mantissa}, add);
   };
 
-  const Weight stem = tensors.weight("stem");
-  at::Tensor x = pointwise(neighbourhoods(gather_grids(net, values, 0, false, frame, views, q)),
-                           stem, tensors.bias("stem"));
+  const bool ierv = config.order == StageOrder::ierv;
+  at::Tensor x;
+  if (ierv) {
+    x = sum_grids(net, values, frame, views, q);
+  } else {
+    const Weight stem = tensors.weight("stem");
+    x = pointwise(neighbourhoods(gather_grids(net, values, 0, false, frame, views, q)), stem,
+                  tensors.bias("stem"));
+  }
+  at::Tensor warped = prediction;
   for (int i = 1; i <= int(config.stages.size()); ++i) {
     const StageConfig& stage = config.stages[size_t(i) - 1];
     const bool reduce_first = config.order == StageOrder::reduce_first;
@@ -254,17 +305,28 @@ at::Tensor forward(const Network& net, const Values& values, const Precision& pr
       const Weight w = tensors.weight("reduce");
       x = pointwise(x, w, tensors.bias("reduce"));
     }
-    at::Tensor tile;
-    if (at::Tensor local = gather_grids(net, values, i, true, frame, views, q); local.defined()) {
-      const Weight w = tensors.weight("local");
-      tile = pointwise(local, w, tensors.bias("local"));
+    const at::Tensor local = gather_grids(net, values, i, true, frame, views, q);
+    if (ierv) {
+      const Weight w = tensors.weight("convolution");
+      x = shuffled(pointwise(neighbourhoods(x), w, tensors.bias("convolution")), stage.scale,
+                   local);
+    } else {
+      at::Tensor tile;
+      if (local.defined()) {
+        const Weight w = tensors.weight("local");
+        tile = pointwise(local, w, tensors.bias("local"));
+      }
+      x = ops::upsample_bilinear(x, stage.scale, tile, quantise);
     }
-    x = ops::upsample_bilinear(x, stage.scale, tile, quantise);
     if (at::Tensor grids = gather_grids(net, values, i, false, frame, views, q); grids.defined())
       x = pointwise(grids, tensors.weight("grid"), {}, x);
-    if (config.prediction && i == int(config.stages.size())) {
+    if (config.conditions() && i == int(config.stages.size())) {
       const Weight w = tensors.weight("prediction");
-      x = pointwise(prediction, w, tensors.bias("prediction"), x);
+      x = pointwise(warped, w, tensors.bias("prediction"), x);
+    }
+    if (ierv) {
+      between_blocks(x, stop);
+      x = activated(x, quantise);
     }
     for (int j = 0; j < stage.depth; ++j) {
       const Weight dw = tensors.weight("depthwise");
@@ -283,10 +345,18 @@ at::Tensor forward(const Network& net, const Values& values, const Precision& pr
                                .second = w2.mantissa});
       between_blocks(x, stop);
     }
+    if (config.has_flow() && i == config.flow_stage) {
+      TORCH_INTERNAL_ASSERT(motion != nullptr, "displacements need pictures to move");
+      const Weight w = tensors.weight("flow");
+      at::Tensor flow = motion->flow = pointwise(x, w, tensors.bias("flow"));
+      for (size_t k = size_t(i); k < config.stages.size(); ++k)
+        flow = ops::upsample_bilinear(flow, config.stages[k].scale, {}, quantise);
+      warped = displace_planes(config, flow, motion->bases);
+    }
   }
   const Weight w = tensors.weight("head");
   at::Tensor y = at::linear(x, w.value, tensors.bias("head"));
-  if (config.prediction) return add_prediction(y, prediction);
+  if (config.prediction) return add_prediction(config, y, warped, motion);
   return config.head == HeadKind::full444 ? at::sigmoid(y) : y;
 }
 

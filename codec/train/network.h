@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/config.h"
+#include "train/motion.h"
 
 namespace mvinr {
 
@@ -67,9 +68,10 @@ Values prepare_values(const Network& network, const Precision& precision);
 
 /// Head outputs of frame t for the listed views: [N][h][w][outputs] at the trunk's resolution
 /// (half the canvas for shuffle420, the canvas for full444 where sigmoid is applied).
-/// `prediction`: BaseStore::prediction() of the same pictures; the result then includes it.
+/// `prediction`: BaseStore::prediction() of the same pictures; the result then includes it. With
+/// displacements `motion` has what they move instead, and takes what the loss looks at.
 at::Tensor forward(const Network& network, const Values& values, const Precision& precision,
                    int frame, const std::vector<int64_t>& views, const at::Tensor& prediction = {},
-                   std::stop_token stop = {});
+                   std::stop_token stop = {}, MotionPass* motion = nullptr);
 
 }  // namespace mvinr

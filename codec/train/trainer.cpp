@@ -35,7 +35,11 @@ constexpr double kContextRate = 1.0;
 // Per step, times the learning rate. Before a LayerNorm the scale of weights is free: without decay
 // they grow in long trainings until the decoder's 16-bit planes clamp what they make.
 constexpr double kWeightDecay = 0.1, kScaleFreeDecay = 0.2;
-constexpr int kRateEvery = 16;  // NVRC section 3.4 (8 there): R every 16 steps, 16-fold
+constexpr int kRateEvery = 16;     // NVRC section 3.4 (8 there): R every 16 steps, 16-fold
+constexpr double kFlowRate = 0.3;  // learning rate of the flow layer, relative to the weights'
+// The displacements follow the block search at first, less and less up to this share.
+constexpr double kSearchShare = 0.12, kSearchWeight = 0.01;
+constexpr double kPartWeight = 0.1;
 constexpr double kProgressPeriod = 0.25;
 
 double learning_rate(double progress) {
@@ -54,6 +58,17 @@ const char* phase_name(const Precision& p) {
   return p.grids_hard ? "quantise" : p.weights ? "noise" : "float";
 }
 
+/// Mean absolute distance of the displacements from those that were searched.
+at::Tensor search_error(const MotionSearch& search, const at::Tensor& flow, int frame,
+                        const std::vector<int64_t>& views) {
+  const at::Tensor all = search.targets[size_t(frame)];
+  const at::Tensor wanted = all.index_select(0, at::tensor(views, at::kLong)).to(flow.device());
+  std::vector<at::Tensor> parts;
+  for (int64_t b = 0; b < flow.size(3) / kFlowOutputs; ++b)
+    parts.push_back(flow.narrow(3, kFlowOutputs * b, 2));
+  return (at::cat(parts, 3) - wanted).abs().mean();
+}
+
 double total_samples(const ModelConfig& config) {
   return double(config.canvas_width) * config.canvas_height * config.views * config.frames;
 }
@@ -70,7 +85,8 @@ Result<TrainResult> train(Network& net, const PictureStore& pictures, const Base
     const double decay = p.spec.kind != TensorKind::weight ? 0
                          : scale_free                      ? kScaleFreeDecay
                                                            : kWeightDecay;
-    adam.add(p.value, grid ? kGridRate : 1.0, decay);
+    const bool flow = p.spec.name.find(".flow.") != std::string::npos;
+    adam.add(p.value, grid ? kGridRate : flow ? kFlowRate : 1.0, decay);
     adam.add(p.log_step, kStepRate);
   }
   for (const ContextParameters& c : net.contexts) {
@@ -97,12 +113,22 @@ Result<TrainResult> train(Network& net, const PictureStore& pictures, const Base
     const Precision precision = precision_at(progress);
     const auto batch = sampler.next();
     const Values values = prepare_values(net, precision);
-    const at::Tensor output = forward(net, values, precision, batch.frame, batch.views,
-                                      base.prediction(batch.frame, batch.views, net.device), stop);
+    MotionPass motion{.bases = base.displaced(net.config, batch.frame, batch.views)};
+    const at::Tensor output =
+        forward(net, values, precision, batch.frame, batch.views,
+                base.prediction(batch.frame, batch.views, net.device), stop, &motion);
     const Targets targets = pictures.targets(batch.frame, batch.views, net.config, net.device);
     const Distortion d =
         distortion(net.config, output, targets, options.loss, options.depth_weight);
     at::Tensor loss = d.loss;
+    if (options.parts_loss && motion.own.defined())
+      for (const at::Tensor& part : {motion.own, motion.warped})
+        loss = loss +
+               kPartWeight *
+                   distortion(net.config, part, targets, options.loss, options.depth_weight).loss;
+    if (options.search != nullptr && progress < kSearchShare)
+      loss = loss + search_error(*options.search, motion.flow, batch.frame, batch.views) *
+                        (kSearchWeight * (1 - progress / kSearchShare));
     if (precision.weights && step % kRateEvery == 0) {
       const RateEstimate rate = estimate_rate(net, precision.grids_hard);
       loss = loss + rate.bits * (options.lambda * kRateEvery / samples);

@@ -25,10 +25,22 @@ Status check_base_views(const Settings& settings, const SequenceInfo& sequence) 
   return ok();
 }
 
+Motion motion_of(const Settings& settings, const SequenceInfo& sequence) {
+  if (settings.encoder.motion) return *settings.encoder.motion;
+  if (settings.encoder.profile.starts_with("ierv")) return Motion::learned;
+  const Result<std::vector<int>> named = parse_base_views(settings.base.views);
+  if (named && !named->empty()) return automatic_motion(sequence, *named);
+  // Any view with depth can be a base view.
+  const bool depth = std::any_of(sequence.views.begin(), sequence.views.end(),
+                                 [](const auto& v) { return v.depth != SampleFormat::none; });
+  return depth ? automatic_motion(sequence, {}) : Motion::learned;
+}
+
 Result<std::vector<int>> find_base_views(const Settings& settings, const SequenceInfo& sequence) {
   const int count = int(sequence.views.size());
   if (count < 2) return lacking("needs at least two views, there is one");
-  for (int v = 0; v < count; ++v)
+  const bool geometry = motion_of(settings, sequence) != Motion::learned;
+  for (int v = 0; geometry && v < count; ++v)
     if (!sequence.views[size_t(v)].camera)
       return lacking("view " + std::to_string(v) +
                      " has no camera: set the property cameras, or camera of the pad texture_" +
@@ -42,13 +54,17 @@ Result<std::vector<int>> find_base_views(const Settings& settings, const Sequenc
     if (views->size() > size_t(kMaxBaseViews))
       return lacking(name + " are more than " + std::to_string(kMaxBaseViews));
     for (const int v : *views)
-      if (sequence.views[size_t(v)].depth == SampleFormat::none)
+      if (geometry && sequence.views[size_t(v)].depth == SampleFormat::none)
         return lacking("base view " + std::to_string(v) + " has no depth: feed the pad depth_" +
                        std::to_string(v) + ", or choose other base-views");
     return views;
   }
   const int wanted = (count + kViewsPerBase - 1) / kViewsPerBase;
   std::vector<int> chosen = choose_base_views(sequence, wanted);
+  // Without cameras views are thought to stand in the order of their numbers.
+  if (!geometry && chosen.size() < size_t(wanted)) chosen.clear();
+  for (int i = 0; !geometry && chosen.size() < size_t(wanted); ++i)
+    chosen.push_back((2 * i + 1) * count / (2 * wanted));
   if (chosen.empty()) return lacking("no view has depth: feed a pad depth_n of at least one view");
   return chosen;
 }

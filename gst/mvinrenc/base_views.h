@@ -15,6 +15,9 @@ namespace mvinr::gst {
 /// `invalid_argument`: the property base-views names a view that the sequence does not have.
 Status check_base_views(const Settings& settings, const SequenceInfo& sequence);
 
+/// The property motion; auto: geometry where the cameras of all views and depth are there.
+Motion motion_of(const Settings& settings, const SequenceInfo& sequence);
+
 /// The base views of the property, or those that suit the cameras best: one of up to six views,
 /// else one per six views. `invalid_argument` says what hybrid mode needs and this sequence lacks.
 Result<std::vector<int>> find_base_views(const Settings& settings, const SequenceInfo& sequence);

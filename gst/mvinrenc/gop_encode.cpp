@@ -59,7 +59,11 @@ Status GopStream::create_encoder(const Settings& now) {
     encoder_ = std::move(*encoder);
     return ok();
   };
-  if (wanted != Mode::implicit) {
+  // Learned motion has not been measured to beat implicit mode: it is for those who ask for it.
+  const bool unasked = wanted == Mode::automatic && !options.motion &&
+                       motion_of(settings_, sequence_) == Motion::learned;
+  if (unasked) GST_INFO_OBJECT(element_, "implicit mode, because cameras or depth are missing");
+  if (wanted != Mode::implicit && !unasked) {
     if (Status good = check_base_views(settings_, sequence_); !good) return good;
     Status status = ok();
     // An access unit has one camera per view.
@@ -73,6 +77,7 @@ Status GopStream::create_encoder(const Settings& now) {
     if (base) {
       options.mode = Mode::hybrid;
       options.base_views = (*base)->views();
+      options.motion = motion_of(settings_, sequence_);
       status = create();
       if (status) base_ = std::move(*base);
     } else {

@@ -43,6 +43,7 @@ enum Property : guint {
   kPropBaseEncoder,
   kPropBaseQuantiser,
   kPropBaseViews,
+  kPropMotion,
   kPropStats,
 };
 

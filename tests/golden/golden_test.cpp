@@ -1,5 +1,5 @@
 // Stored streams must decode to the stored MD5 of every picture, on every kernel set that this
-// machine has. make.sh makes both: implicit streams with the real encoder, the hybrid one from
+// machine has. make.sh makes both: implicit streams with the real encoder, hybrid ones from
 // random symbols.
 #include <gtest/gtest.h>
 

@@ -1,7 +1,9 @@
-// golden-hybrid DIR: makes hybrid-random.mvinr and .md5, a hybrid access unit of random symbols: no
-// 2D codec is needed to decode it, since its base pictures are drawn from a seed (sums.cpp).
+// golden-hybrid DIR: makes hybrid access units of random symbols, one per kind of motion, and their
+// sums: no 2D codec is needed to decode them, since their base pictures are drawn from a seed
+// (sums.cpp).
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <string>
 
 #include "../unit/random_model.h"
@@ -10,9 +12,13 @@
 int main(int argc, char** argv) {
   if (argc != 2) return std::fputs("usage: golden-hybrid DIR\n", stderr), 2;
   using namespace mvinr::testutil;
-  const std::string path = std::string(argv[1]) + "/hybrid-random";
+  const std::map<std::string, std::string> files = {{"hybrid_reduce_first", "hybrid-random"},
+                                                    {"learned", "learned-random"},
+                                                    {"refined_softmax", "refined-random"}};
   for (const NamedConfig& named : test_configs()) {
-    if (std::string(named.name) != "hybrid_reduce_first") continue;
+    const auto file = files.find(named.name);
+    if (file == files.end()) continue;
+    const std::string path = std::string(argv[1]) + "/" + file->second;
     const auto unit =
         access_unit_of(random_coded_model(named.config, 5), sequence_for(named.config));
     std::ofstream stream(path + ".mvinr", std::ios::binary), sums(path + ".md5");

@@ -188,7 +188,8 @@ TEST(Header, WritingRefusesWhatReadingWouldRefuse) {
 Header hybrid_header() {
   uint32_t seed = 0;
   const auto fits = [](const Header& h) {
-    return h.base_views.size() >= 2 && h.sequence.views.size() <= 8 && h.model.views >= 2;
+    return h.base_views.size() >= 2 && h.sequence.views.size() <= 8 && h.model.views >= 2 &&
+           h.model.motion == Motion::geometry;
   };
   while (!fits(random_header(seed))) ++seed;
   return random_header(seed);
@@ -238,9 +239,8 @@ TEST(Header, WritingRefusesBaseViewsThatCannotBe) {
       {"prediction does not agree with the base views", [](auto& h) { h.base_views.clear(); }},
       {"prediction does not agree with the base views",
        [](auto& h) { h.model.prediction = false; }},
-      {"prediction needs depth", [](auto& h) { h.model.depth = false; }},
-      {"prediction needs depth and the head shuffle420",
-       [](auto& h) { h.model.head = HeadKind::full444; }},
+      {"geometry needs depth", [](auto& h) { h.model.depth = false; }},
+      {"prediction needs the head shuffle420", [](auto& h) { h.model.head = HeadKind::full444; }},
   };
   for (const BadHeader& bad : cases) {
     Header header = hybrid_header();
@@ -253,6 +253,60 @@ TEST(Header, WritingRefusesBaseViewsThatCannotBe) {
     EXPECT_NE(written.error().message.find(bad.words), std::string::npos)
         << written.error().message;
   }
+}
+
+/// A header with learned motion of at least two base views.
+Header learned_header() {
+  uint32_t seed = 0;
+  const auto fits = [](const Header& h) {
+    return h.base_views.size() >= 2 && h.model.motion == Motion::learned;
+  };
+  while (!fits(random_header(seed))) ++seed;
+  return random_header(seed);
+}
+
+TEST(Header, RefusesMotionThatCannotBe) {
+  const BadHeader cases[] = {
+      {"flow_stage is 0", [](auto& h) { h.model.flow_stage = 0; }},
+      {"flow_stage is",
+       [](auto& h) { h.model.flow_stage = static_cast<uint8_t>(h.model.stages.size() + 1); }},
+      {"flow_shift is 4", [](auto& h) { h.model.flow_shift = kMaxFlowShift + 1; }},
+      {"offset_x is", [](auto& h) { h.model.offsets[0].x = kMaxOffset + 1; }},
+      {"offset_y is", [](auto& h) { h.model.offsets.back().y = -kMaxOffset - 1; }},
+      {"offsets has", [](auto& h) { h.model.offsets.pop_back(); }},
+      {"displaces 1 pictures of",
+       [](auto& h) {
+         h.model.flow_bases = 1;
+         h.model.offsets.resize(h.model.views);
+       }},
+      {"offsets has", [](auto& h) { h.model.motion = Motion::refined; }},
+      {"kind is 3", [](auto& h) { h.model.motion = Motion(3); }},
+      {"fusion is 2", [](auto& h) { h.model.fusion = Fusion(2); }},
+  };
+  for (const BadHeader& bad : cases) {
+    Header header = learned_header();
+    ASSERT_TRUE(validate(header));
+    bad.spoil(header);
+    const auto written = write_access_unit(header, {});
+    ASSERT_FALSE(written) << bad.words;
+    EXPECT_EQ(written.error().code, ErrorCode::invalid_argument) << written.error().message;
+    EXPECT_NE(written.error().message.find(bad.words), std::string::npos)
+        << written.error().message;
+  }
+}
+
+TEST(Header, LearnedMotionNeedsNeitherCamerasNorDepth) {
+  Header header = learned_header();
+  for (ViewInfo& view : header.sequence.views) {
+    view.camera.reset();
+    view.depth = SampleFormat::none;
+  }
+  header.model.depth = false;
+  const auto bytes = write_header(header);
+  ASSERT_TRUE(bytes) << bytes.error().message;
+  const auto read = read_header(*bytes);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read, header);
 }
 
 TEST(Header, ReadingRefusesBaseViewsThatCannotBe) {

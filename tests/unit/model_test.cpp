@@ -73,6 +73,23 @@ TEST(ModelConfig, APredictionAddsOneLayerAndFiveGates) {
   EXPECT_NE(text.find("head.weight 15x8\nhead.bias 1x15\n"), std::string::npos) << text;
 }
 
+TEST(ModelConfig, DisplacementsAddALayerBehindTheBlocksOfTheirStage) {
+  ModelConfig m = small_model();
+  m.prediction = true;
+  m.motion = Motion::learned;
+  m.flow_stage = 1;
+  m.flow_bases = 2;
+  m.offsets.resize(size_t{m.views} * 2);
+  ASSERT_TRUE(validate(m)) << validate(m).error().message;
+  const std::string text = in_words(tensor_specs(m));
+  EXPECT_NE(text.find("stage1.flow.weight 6x16\nstage1.flow.bias 1x6\nstage2."), std::string::npos)
+      << text;
+  m.depth = false;
+  ASSERT_TRUE(validate(m));
+  EXPECT_EQ(m.prediction_planes(), 10);
+  EXPECT_EQ(m.head_outputs(), 6 + 4);
+}
+
 TEST(ModelConfig, APredictionNeedsDepthAndTheHeadAtHalfResolution) {
   for (const bool without_depth : {true, false}) {
     ModelConfig m = small_model();
@@ -81,7 +98,8 @@ TEST(ModelConfig, APredictionNeedsDepthAndTheHeadAtHalfResolution) {
     const Status status = validate(m);
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().code, ErrorCode::corrupt);
-    EXPECT_NE(status.error().message.find("prediction needs depth"), std::string::npos);
+    EXPECT_NE(status.error().message.find(without_depth ? "geometry needs depth" : "shuffle420"),
+              std::string::npos);
   }
 }
 

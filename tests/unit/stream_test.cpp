@@ -163,7 +163,7 @@ Header documented_header() {
 }
 
 constexpr const char* kDocumentedBytes =
-    "4D564E520200750085000000BD4AED2B200000000000000010001E00000001000000023C002C0001"
+    "4D564E5203007500850000008C2BFCAB200000000000000010001E00000001000000023C002C0001"
     "050100008042000080420000F0410000B0410000803F0000004100000000000000BF000000000000"
     "000000000000000000003C002C000100000040003000010000200002042000020403021000010202"
     "02000408000400020201000100";
@@ -202,7 +202,7 @@ TEST(DescribeAccessUnit, NamesEveryFieldAndWhereTheBytesWent) {
   const auto text = describe_access_unit(bytes);
   ASSERT_TRUE(text) << text.error().message;
   for (const char* words :
-       {"access unit: version 2, flags 0", "first_frame 32, frames 16", "frame_rate_num 30",
+       {"access unit: version 3, flags 0", "first_frame 32, frames 16", "frame_rate_num 30",
         "views 2\n", "view 0: width 60, height 44, texture 4:2:0 8 bit, depth 16 bit, camera yes",
         "focal 64 64, principal_point 30 22, depth_range 1 8, position 0 -0.5 0, rotation 0 0 0",
         "view 1: width 60, height 44, texture 4:2:0 8 bit, depth none, camera no", "base views 0\n",

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 
 #include "mvinr/stream.h"
@@ -32,8 +33,10 @@ struct EncoderOptions {
   int gop_frames = 32;           // 1..kMaxGopFrames
   std::string profile = "auto";  // see profile_names()
   // Hybrid mode: the views that another codec codes; their decoded pictures come through
-  // add_base(), their coded bytes through add_base_unit(). Needs cameras of all views and depth.
+  // add_base(), their coded bytes through add_base_unit(). Motion geometry and refined need cameras
+  // of all views and depth of the base views.
   std::vector<int> base_views;
+  std::optional<Motion> motion;  // hybrid mode; none: as automatic_motion() says
   double depth_weight = 1.0;     // weight of depth distortion; [0, 100]
   double prune = 0;              // share of weights set to zero, [0, 0.95] (papers: 0.15, 0.60)
   uint64_t seed = 1;

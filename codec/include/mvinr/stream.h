@@ -10,7 +10,7 @@
 
 namespace mvinr {
 
-inline constexpr int kBitstreamVersion = 2;
+inline constexpr int kBitstreamVersion = 3;
 inline constexpr int kMaxViews = 64;
 inline constexpr int kMaxPictureSize = 8192;  // width and height
 inline constexpr int kMaxBaseViews = 8;
@@ -50,6 +50,13 @@ struct SequenceInfo {
   bool operator==(const SequenceInfo&) const = default;
 };
 
+/// Hybrid mode: what turns the base views' pictures into a prediction of another view.
+enum class Motion : uint8_t {
+  geometry = 0,  // cameras and the base views' depth
+  learned = 1,   // displacements that the network yields: neither cameras nor depth are needed
+  refined = 2,   // geometry, whose result the network's displacements then move
+};
+
 /// What one access unit (one GOP of all views) holds.
 struct GopInfo {
   SequenceInfo sequence;
@@ -59,6 +66,7 @@ struct GopInfo {
   // Hybrid mode: the views whose pictures another codec has coded, in rising order, at most
   // kMaxBaseViews and fewer than there are views. Empty: implicit mode.
   std::vector<int> base_views;
+  Motion motion = Motion::geometry;  // hybrid mode
 };
 
 /// `invalid_argument` names the view and the field that is out of range.
@@ -158,6 +166,9 @@ MVINR_API Result<std::vector<std::byte>> write_base_payload(const std::string& c
 /// Views from whose pictures the others can best be warped, by where the cameras stand: at most
 /// `count`, in rising order. Empty if a view has no camera or no view has depth.
 MVINR_API std::vector<int> choose_base_views(const SequenceInfo& sequence, int count);
+
+/// geometry if every view has a camera and every base view depth, else learned.
+MVINR_API Motion automatic_motion(const SequenceInfo& sequence, std::span<const int> base_views);
 
 /// A human-readable account of an access unit: every header field, and where the bytes went.
 MVINR_API Result<std::string> describe_access_unit(Bytes data);
