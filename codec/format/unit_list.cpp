@@ -40,8 +40,10 @@ bool is_base(const Header& header, int view) {
 }
 
 bool has_base(const AccessUnit& unit, int view) {
+  const bool depth =
+      unit.header.sequence.views[static_cast<size_t>(view)].depth != SampleFormat::none;
   return unit.find(UnitType::base, base_unit_index(view, Component::texture)) != nullptr &&
-         unit.find(UnitType::base, base_unit_index(view, Component::depth)) != nullptr;
+         (!depth || unit.find(UnitType::base, base_unit_index(view, Component::depth)) != nullptr);
 }
 
 }  // namespace

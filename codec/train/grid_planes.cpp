@@ -17,6 +17,7 @@ struct Instant {
   double w = 0;
 };
 Instant instant_of(const ModelConfig& config, const GridConfig& grid, int frame) {
+  if (grid.nearest) return {int64_t(frame) * grid.time_steps / config.frames, 0};
   const int64_t t2 = 2 * config.frames;
   const int64_t num = (2 * int64_t(frame) + 1) * grid.time_steps - config.frames;
   if (num < 0) return {};

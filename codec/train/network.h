@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/config.h"
+#include "train/motion.h"
 
 namespace mvinr {
 
@@ -69,21 +70,24 @@ void start_from(Network& network, const Network& trained);
 /// Dequantised (or plain) values for this precision.
 Values prepare_values(const Network& network, const Precision& precision);
 
-/// All layers up to the head, and the head's weight and bias.
+/// All layers up to the head, the head's weight and bias, and what the head adds to.
 struct Trunk {
   at::Tensor features;  // [N][h][w][C]
   at::Tensor head_weight, head_bias;
+  at::Tensor prediction;  // as given, or displaced: float [N][h][w][planes]
+  at::Tensor flow;        // displacements [N][h][w][3 * bases] at the flow stage (see motion.h)
 };
-/// Of frame t for the listed views. `prediction`: BaseStore::prediction() of the same pictures.
+/// Of frame t for the listed views. `prediction`: BaseStore::prediction() of the same pictures,
+/// `bases`: BaseStore::displaced().
 Trunk trunk(const Network& network, const Values& values, const Precision& precision, int frame,
             const std::vector<int64_t>& views, const at::Tensor& prediction = {},
-            std::stop_token stop = {});
+            std::stop_token stop = {}, const std::vector<DisplaceBase>& bases = {});
 /// Head outputs [N][h][w][outputs] at the trunk's resolution (half the canvas for shuffle420, the
 /// canvas for full444 where sigmoid is applied), the prediction added.
-at::Tensor head(const ModelConfig& config, const Trunk& trunk, const at::Tensor& prediction = {});
+at::Tensor head(const ModelConfig& config, const Trunk& trunk);
 /// Both.
 at::Tensor forward(const Network& network, const Values& values, const Precision& precision,
                    int frame, const std::vector<int64_t>& views, const at::Tensor& prediction = {},
-                   std::stop_token stop = {});
+                   std::stop_token stop = {}, const std::vector<DisplaceBase>& bases = {});
 
 }  // namespace mvinr

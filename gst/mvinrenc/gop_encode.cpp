@@ -88,6 +88,7 @@ Status GopStream::create_hybrid(const Settings& now, EncoderOptions options) {
   if (!base) return base.error();
   options.mode = Mode::hybrid;
   options.base_views = (*base)->views();
+  options.motion = motion_of(settings_, sequence_);
   Result<std::unique_ptr<Encoder>> encoder = Encoder::create(sequence_, options);
   if (!encoder) return encoder.error();
   encoder_ = std::move(*encoder);
@@ -104,7 +105,11 @@ Status GopStream::create_encoder(const Settings& now) {
   options.lambda = now.encoder.lambda;
   options.time_budget = now.encoder.time_budget;
   options.on_progress = [this](const Progress& progress) { post_progress(progress); };
-  if (options.mode != Mode::implicit) {
+  // Learned motion has not been measured to beat implicit mode: it is for those who ask for it.
+  const bool unasked = options.mode == Mode::automatic && !options.motion &&
+                       motion_of(settings_, sequence_) == Motion::learned;
+  if (unasked) GST_INFO_OBJECT(element_, "implicit mode, because cameras or depth are missing");
+  if (options.mode != Mode::implicit && !unasked) {
     if (Status good = check_base_views(settings_, sequence_); !good) return good;
     Status status = create_hybrid(now, options);
     if (status || options.mode == Mode::hybrid) return status;

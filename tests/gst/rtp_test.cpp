@@ -48,7 +48,7 @@ class Rtp : public testing::Test {
     GstHarness* h = gst_harness_new("rtpmvinrpay");
     g_object_set(h->element, "mtu", mtu, "header-interval", interval, nullptr);
     gst_harness_set_src_caps_str(h,
-                                 "video/x-mvinr,parsed=true,version=3,width=48,height=40,"
+                                 "video/x-mvinr,parsed=true,version=4,width=48,height=40,"
                                  "framerate=25/1,views=3,textures=3,depths=3");
     Packets packets;
     for (size_t i = 0; i < units.size(); ++i) {
@@ -323,7 +323,7 @@ TEST_F(Rtp, CapsTellAReceiverWhatComes) {
   GstCaps* caps = gst_pad_get_current_caps(h->sinkpad);
   ASSERT_NE(caps, nullptr);
   GstCaps* want = gst_caps_from_string(
-      "video/x-mvinr,parsed=true,version=3,width=48,height=40,framerate=25/1,views=3,textures=3,"
+      "video/x-mvinr,parsed=true,version=4,width=48,height=40,framerate=25/1,views=3,textures=3,"
       "depths=3");
   EXPECT_TRUE(gst_caps_is_equal(caps, want));
   gst_caps_unref(caps);

@@ -55,13 +55,11 @@ TEST_P(FusedStep, HeadAndLossEqualTheirParts) {
         at::randn({int64_t(c.views.size()), config.canvas_height / 2, config.canvas_width / 2, 16})
             .set_requires_grad(true),
         (at::randn({config.head_outputs(), 16}) * 0.15).set_requires_grad(true),
-        (at::randn({config.head_outputs()}) * 0.4).set_requires_grad(true)};
+        (at::randn({config.head_outputs()}) * 0.4).set_requires_grad(true), prediction};
     const std::vector<Tensor> inputs = {trunk.features, trunk.head_weight, trunk.head_bias};
-    const Distortion fused =
-        distortion(config, trunk, prediction, store, 1, c.views, Loss::psnr, 0.7);
-    const Distortion parts =
-        distortion(config, head(config, trunk, prediction),
-                   store.targets(1, c.views, config, at::kCPU), Loss::psnr, 0.7);
+    const Distortion fused = distortion(config, trunk, store, 1, c.views, Loss::psnr, 0.7);
+    const Distortion parts = distortion(
+        config, head(config, trunk), store.targets(1, c.views, config, at::kCPU), Loss::psnr, 0.7);
     const std::string what = std::to_string(c.width) + "x" + std::to_string(c.height);
     EXPECT_LT(difference(fused.loss, parts.loss), 1e-5) << what;
     EXPECT_LT(difference(fused.mse, parts.mse), 1e-5) << what;

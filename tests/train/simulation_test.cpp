@@ -72,7 +72,7 @@ void compare(const testutil::Clip& clip, const Network& net,
   c10::NoGradGuard guard;
   const Values values = prepare_values(net, kHard);
   Comparison texture, depth;
-  const BaseStore base = base_store_of(clip, base_views);
+  const BaseStore base = base_store_of(clip, base_views, net.config.motion);
   const std::vector<int> views = network_views(clip, base_views);
   for (int t = 0; t < clip.frames; ++t)
     for (int64_t k = 0; k < int64_t(views.size()); ++k) {
@@ -80,7 +80,8 @@ void compare(const testutil::Clip& clip, const Network& net,
       const ViewInfo& view = clip.sequence.views[size_t(v)];
       const size_t i = (size_t(t) * clip.sequence.views.size() + size_t(v)) * 2;
       const at::Tensor packed = pack_output(
-          net.config, forward(net, values, kHard, t, {k}, base.prediction(t, {k}, at::kCPU)))[0];
+          net.config, forward(net, values, kHard, t, {k}, base.prediction(t, {k}, at::kCPU), {},
+                              base.displaced(net.config, t, {k})))[0];
       texture.add(shown(packed, view.texture, view.width, view.height).picture(),
                   decoded[i].picture(), clip.at(t, v, Component::texture).picture(),
                   1 << (bit_depth(view.texture) - 8));
@@ -117,6 +118,25 @@ TEST(Simulation, HoldsForHybridModels) {
   const std::vector<int> base_views = {0, 2};
   compare(clip, train_on(clip, "xxs", {.lambda = 0.001, .steps = 100}, base_views).network,
           base_views);
+}
+
+TEST(Simulation, HoldsForLearnedMotionWithoutCamerasAndForRefinedGeometry) {
+  const std::vector<int> base_views = {0, 2};
+  const auto without = testutil::make_clip({.views = 4,
+                                            .frames = 2,
+                                            .width = 62,
+                                            .height = 46,
+                                            .depth = SampleFormat::none,
+                                            .cameras = false});
+  compare(
+      without,
+      train_on(without, "xxs", {.lambda = 0.001, .steps = 60}, base_views, Motion::learned).network,
+      base_views);
+  const auto clip = testutil::make_clip({.views = 3, .frames = 2, .width = 64, .height = 48});
+  compare(
+      clip,
+      train_on(clip, "xxs", {.lambda = 0.001, .steps = 60}, base_views, Motion::refined).network,
+      base_views);
 }
 
 // Large scales have rounded bilinear weights, and HiNeRV's own ones are among them.

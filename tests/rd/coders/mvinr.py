@@ -84,7 +84,7 @@ class Hybrid(Mvinr):
         return {"GST_PLUGIN_PATH": ":".join(plugins + ([inherited] if inherited else []))}
 
     def identity(self, clip):
-        return {"codec": self.name, **self.settings(), "base-views": self.options.base_views,
+        return {"codec": self.name, **self.settings(), "base-views": self.options.base_views, "motion": self.options.motion,
                 "base-encoder": self.options.base_encoder,
                 **self.plugins()}
 
@@ -104,6 +104,8 @@ class Hybrid(Mvinr):
                       f"effort={o.effort}", f"cameras={clip.raw / 'coded' / 'cameras.json'}"]
         if o.seconds:
             properties.append(f"time-budget={o.seconds:g}")
+        if o.motion:
+            properties.append(f"motion={o.motion}")
         if o.base_views:
             # gst-launch takes a comma in a value for a separator unless it is quoted.
             properties.append(f'base-views="{o.base_views}"')
