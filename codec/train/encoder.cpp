@@ -290,7 +290,8 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
         config.offsets = last_->config.offsets;
         config.flow_shift = last_->config.flow_shift;
       } else {
-        MVINR_ASSIGN(search, search_motion(config, sequence_, pictures_, base_, views_, stop));
+        MVINR_ASSIGN(search,
+                     search_motion(config, sequence_, pictures_, base_, views_, threads, stop));
         config.offsets = search->offsets;
         config.flow_shift = uint8_t(search->shift);
       }

@@ -1,14 +1,18 @@
 #include "train/motion.h"
 
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "kernels/buffers.h"
+#include "train/ops/support.h"
 
 namespace mvinr {
 namespace {
 
-constexpr int kGrainRows = 16;
+// Multiplications per position and base: ten to fourteen samples of 4x4 filters.
+constexpr int64_t kWork = 256;
+
+int64_t shares_of(int64_t rows, int64_t width, size_t bases) {
+  return ops::share_count(rows, rows * width, rows * width * kWork * int64_t(bases));
+}
 
 struct Displace : torch::autograd::Function<Displace> {
   static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& flow,
@@ -24,7 +28,7 @@ struct Displace : torch::autograd::Function<Displace> {
                                    .permute({0, 3, 1, 2})
                                    .contiguous();
     const at::Tensor out = at::empty({n, planes, h, w}, at::kShort);
-    at::parallel_for(0, n * h, kGrainRows, [&](int64_t begin, int64_t end) {
+    ops::for_shares(shares_of(n * h, w, count), n * h, [&](int64_t, int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
         const int64_t view = row / h, y = row % h;
         const WarpedPlanes to{out.mutable_data_ptr<int16_t>() + view * planes * h * w, h * w,
@@ -65,7 +69,7 @@ struct Displace : torch::autograd::Function<Displace> {
     const int64_t n = flow.size(0), channels = flow.size(1), h = flow.size(2), w = flow.size(3);
     const int64_t planes = gradient.size(3);
     at::Tensor out = at::empty({n, h, w, channels}, at::kFloat);
-    at::parallel_for(0, n * h, kGrainRows, [&](int64_t begin, int64_t end) {
+    ops::for_shares(shares_of(n * h, w, count), n * h, [&](int64_t, int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end;) {
         const int64_t view = row / h, y = row % h;
         const int64_t last = std::min(end, (view + 1) * h) - view * h;

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "base/clones.h"
+#include "base/thread_pool.h"
 
 namespace mvinr {
 namespace {
@@ -58,7 +59,8 @@ MVINR_CLONES int difference(const uint8_t* a, ptrdiff_t a_stride, const uint8_t*
   return sum;
 }
 
-int median(std::vector<int>& values) {
+template <typename Values>
+int median(Values& values) {
   const auto middle = values.begin() + ptrdiff_t(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
@@ -72,12 +74,11 @@ struct Field {
     return vectors[size_t(std::clamp(y, 0, rows - 1) * columns + std::clamp(x, 0, columns - 1))];
   }
   Vector median_around(int x, int y) const {
-    std::vector<int> xs, ys;
-    for (int r = -1; r <= 1; ++r)
-      for (int c = -1; c <= 1; ++c) {
-        xs.push_back(at(x + c, y + r).x);
-        ys.push_back(at(x + c, y + r).y);
-      }
+    std::array<int, 9> xs, ys;
+    for (int i = 0; i < 9; ++i) {
+      const Vector& v = at(x + i % 3 - 1, y + i / 3 - 1);
+      xs[size_t(i)] = v.x, ys[size_t(i)] = v.y;
+    }
     return {median(xs), median(ys)};
   }
 };
@@ -100,52 +101,62 @@ class Search {
   int x_, y_, size_, rx_, ry_, cost_ = INT32_MAX;
 };
 
-Field coarse_field(const Image& target, const Image& base, int reach_x, int reach_y) {
+/// Row by row on all threads; a stop leaves rows out.
+struct Crew {
+  ThreadPool& pool;
+  std::stop_token stop;
+  template <typename F>
+  void fill(Field& field, F&& vector_at) const {
+    field.vectors.resize(size_t(field.columns) * size_t(field.rows));
+    pool.parallel_for(field.rows, [&](int y, int) {
+      for (int x = 0; x < field.columns && !stop.stop_requested(); ++x)
+        field.vectors[size_t(y * field.columns + x)] = vector_at(x, y);
+    });
+  }
+};
+
+Field coarse_field(const Image& target, const Image& base, int reach_x, int reach_y,
+                   const Crew& crew) {
   Field field{(target.width + kCoarseBlock - 1) / kCoarseBlock,
               (target.height + kCoarseBlock - 1) / kCoarseBlock,
               {}};
   const int margin = (kCoarseWindow - kCoarseBlock) / 2;
-  for (int y = 0; y < field.rows; ++y)
-    for (int x = 0; x < field.columns; ++x) {
-      Search search(target, base, kCoarseBlock * x - margin, kCoarseBlock * y - margin,
-                    kCoarseWindow, reach_x, reach_y);
-      search.attempt({0, 0});  // preferred where there is no texture
-      for (int dy = -reach_y; dy <= reach_y; ++dy)
-        for (int dx = -reach_x; dx <= reach_x; ++dx) search.attempt({dx, dy});
-      field.vectors.push_back(search.best);
-    }
+  crew.fill(field, [&](int x, int y) {
+    Search search(target, base, kCoarseBlock * x - margin, kCoarseBlock * y - margin, kCoarseWindow,
+                  reach_x, reach_y);
+    search.attempt({0, 0});  // preferred where there is no texture
+    for (int dy = -reach_y; dy <= reach_y; ++dy)
+      for (int dx = -reach_x; dx <= reach_x; ++dx) search.attempt({dx, dy});
+    return search.best;
+  });
   return field;
 }
 
 /// Blocks of `block` luma samples: the coarse vectors around, then their neighbourhood.
 Field fine_field(const Image& target, const Image& base, const Field& coarse, int block,
-                 int columns, int rows, int reach_x, int reach_y) {
-  Field field{columns, rows, {}};
+                 int columns, int rows, int reach_x, int reach_y, const Crew& crew) {
+  Field field{columns, rows, {}}, smooth{columns, rows, {}};
   const int per_coarse = kCoarse * kCoarseBlock;
-  for (int y = 0; y < rows; ++y)
-    for (int x = 0; x < columns; ++x) {
-      // Beyond the picture the last blocks count.
-      const int left = std::min(block * x, target.width - 1) - kOverlap;
-      const int top = std::min(block * y, target.height - 1) - kOverlap;
-      Search search(target, base, left, top, block + 2 * kOverlap, reach_x, reach_y);
-      const int cx = block * x / per_coarse, cy = block * y / per_coarse;
-      const Vector middle = coarse.median_around(cx, cy);
-      search.attempt({kCoarse * middle.x, kCoarse * middle.y});
-      for (int r = -1; r <= 1; ++r)
-        for (int c = -1; c <= 1; ++c) {
-          const Vector& v = coarse.at(cx + c, cy + r);
-          search.attempt({kCoarse * v.x, kCoarse * v.y});
-        }
-      const Vector start = search.best;
-      for (int dy = -kRefinement; dy <= kRefinement; ++dy)
-        for (int dx = -kRefinement; dx <= kRefinement; ++dx)
-          search.attempt({start.x + dx, start.y + dy});
-      field.vectors.push_back(search.best);
-    }
-  Field smooth = field;
-  for (int y = 0; y < rows; ++y)
-    for (int x = 0; x < columns; ++x)
-      smooth.vectors[size_t(y * columns + x)] = field.median_around(x, y);
+  crew.fill(field, [&](int x, int y) {
+    // Beyond the picture the last blocks count.
+    const int left = std::min(block * x, target.width - 1) - kOverlap;
+    const int top = std::min(block * y, target.height - 1) - kOverlap;
+    Search search(target, base, left, top, block + 2 * kOverlap, reach_x, reach_y);
+    const int cx = block * x / per_coarse, cy = block * y / per_coarse;
+    const Vector middle = coarse.median_around(cx, cy);
+    search.attempt({kCoarse * middle.x, kCoarse * middle.y});
+    for (int r = -1; r <= 1; ++r)
+      for (int c = -1; c <= 1; ++c) {
+        const Vector& v = coarse.at(cx + c, cy + r);
+        search.attempt({kCoarse * v.x, kCoarse * v.y});
+      }
+    const Vector start = search.best;
+    for (int dy = -kRefinement; dy <= kRefinement; ++dy)
+      for (int dx = -kRefinement; dx <= kRefinement; ++dx)
+        search.attempt({start.x + dx, start.y + dy});
+    return search.best;
+  });
+  crew.fill(smooth, [&](int x, int y) { return field.median_around(x, y); });
   return smooth;
 }
 
@@ -169,7 +180,10 @@ Image image_of(const Picture& p, int border) {
 
 Result<MotionSearch> search_motion(const ModelConfig& config, const SequenceInfo& sequence,
                                    const PictureStore& pictures, const BaseStore& base,
-                                   const std::vector<int>& views, std::stop_token stop) {
+                                   const std::vector<int>& views, int threads,
+                                   std::stop_token stop) {
+  ThreadPool pool(threads);
+  const Crew crew{pool, stop};
   const std::vector<int>& bases = base.views();
   const int columns = config.stage_width(config.flow_stage);
   const int rows = config.stage_height(config.flow_stage);
@@ -202,10 +216,10 @@ Result<MotionSearch> search_motion(const ModelConfig& config, const SequenceInfo
                                     info.width, info.height, bit_depth(info.texture), border);
       const Image target_coarse = reduced(target, border);
       for (size_t b = 0; b < bases.size(); ++b) {
-        if (stop.stop_requested()) return Error{ErrorCode::cancelled, "encoding was stopped"};
-        const Field coarse = coarse_field(target_coarse, from_coarse[b], coarse_x, coarse_y);
+        const Field coarse = coarse_field(target_coarse, from_coarse[b], coarse_x, coarse_y, crew);
         fields.push_back(fine_field(target, from[b], coarse, block, block_columns, block_rows,
-                                    reach_x, reach_y));
+                                    reach_x, reach_y, crew));
+        if (stop.stop_requested()) return Error{ErrorCode::cancelled, "encoding was stopped"};
       }
     }
   }

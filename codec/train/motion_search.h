@@ -22,6 +22,7 @@ struct MotionSearch {
 /// For motion learned. `views`: Header::network_views(). Error: cancelled.
 Result<MotionSearch> search_motion(const ModelConfig& config, const SequenceInfo& sequence,
                                    const PictureStore& pictures, const BaseStore& base,
-                                   const std::vector<int>& views, std::stop_token stop);
+                                   const std::vector<int>& views, int threads,
+                                   std::stop_token stop);
 
 }  // namespace mvinr

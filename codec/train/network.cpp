@@ -23,6 +23,10 @@ constexpr double kGridInit = 0.3;  // grids start in U(-kGridInit, kGridInit)
 constexpr double kGuard = 1e-4;
 constexpr int kFirstWeightLevels = 8;  // first step = max |w| / this
 
+// Of what leads through the displacements of a refined prediction to the layers before: more makes
+// these cost more bits than the displacements save (docs/training.md 6.1).
+constexpr double kRefinedGradient = 0.1;
+
 using at::indexing::Slice;
 
 /// Draws on the CPU so that a seed gives the same network on every device.
@@ -56,7 +60,7 @@ Parameter make_parameter(const TensorSpec& spec, const ModelConfig& config, int 
     return p;
   }
   // Hybrid mode begins with the prediction alone, and displacements with none.
-  if (spec.name.ends_with(".flow.weight")) p.value.mul_(0.05);
+  if (spec.name.ends_with(".flow.weight")) p.value.zero_();
   if (config.prediction && config.fusion == Fusion::gates && spec.name == "head.weight")
     p.value.mul_(0.05);
   const double bound = 1.0 / std::sqrt(double(fan_in));
@@ -101,6 +105,12 @@ class Cursor {
 at::Tensor neighbourhoods(const at::Tensor& x) {
   const at::Tensor columns = at::im2col(x.permute({0, 3, 1, 2}), {3, 3}, {1, 1}, {1, 1}, {1, 1});
   return columns.transpose(1, 2).reshape({x.size(0), x.size(1), x.size(2), -1});
+}
+
+/// x, whose gradient is multiplied by `factor`.
+at::Tensor damped(const at::Tensor& x, double factor) {
+  const at::Tensor fixed = x.detach();
+  return fixed + (x - fixed) * factor;
 }
 
 /// Between two blocks the passes can be stopped: here on the way forward, and when the gradient
@@ -250,7 +260,8 @@ Trunk trunk(const Network& net, const Values& values, const Precision& precision
     }
     if (config.has_flow() && i == config.flow_stage) {
       const Weight w = tensors.weight("flow");
-      at::Tensor enlarged = flow = pointwise(x, w, tensors.bias("flow"));
+      const at::Tensor from = config.motion == Motion::refined ? damped(x, kRefinedGradient) : x;
+      at::Tensor enlarged = flow = pointwise(from, w, tensors.bias("flow"));
       for (size_t k = size_t(i); k < config.stages.size(); ++k)
         enlarged = ops::upsample_bilinear(enlarged, config.stages[k].scale, {}, quantise);
       warped = displace_planes(config, enlarged, bases);

@@ -40,7 +40,7 @@ constexpr double kContextRate = 1.0;
 // they grow in long trainings until the decoder's 16-bit planes clamp what they make.
 constexpr double kWeightDecay = 0.1, kScaleFreeDecay = 0.2;
 constexpr int kRateEvery = 8;      // NVRC section 3.4: R every 8 steps, eightfold
-constexpr double kFlowRate = 0.3;  // learning rate of the flow layer, relative to the weights'
+constexpr double kFlowRate = 0.1;  // learning rate of the flow layer, relative to the weights'
 // The displacements follow the block search at first, less and less up to this share.
 constexpr double kSearchShare = 0.12, kSearchWeight = 0.01;
 constexpr double kProgressPeriod = 0.25;

@@ -105,11 +105,7 @@ Status GopStream::create_encoder(const Settings& now) {
   options.lambda = now.encoder.lambda;
   options.time_budget = now.encoder.time_budget;
   options.on_progress = [this](const Progress& progress) { post_progress(progress); };
-  // Learned motion has not been measured to beat implicit mode: it is for those who ask for it.
-  const bool unasked = options.mode == Mode::automatic && !options.motion &&
-                       motion_of(settings_, sequence_) == Motion::learned;
-  if (unasked) GST_INFO_OBJECT(element_, "implicit mode, because cameras or depth are missing");
-  if (options.mode != Mode::implicit && !unasked) {
+  if (options.mode != Mode::implicit) {
     if (Status good = check_base_views(settings_, sequence_); !good) return good;
     Status status = create_hybrid(now, options);
     if (status || options.mode == Mode::hybrid) return status;

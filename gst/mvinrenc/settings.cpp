@@ -180,7 +180,9 @@ void install_properties(GObjectClass* klass) {
                               d.base.views.c_str(), ready));
   install(kPropMotion,
           g_param_spec_enum("motion", "Motion",
-                            "Hybrid mode: how the other views are predicted from the base views",
+                            "Hybrid mode: how the other views are predicted from the base views. "
+                            "geometry and refined need the cameras of all views and depth of the "
+                            "base views; the profiles ierv are learned unless told otherwise",
                             motion_type(), kAutomaticMotion, ready));
   install(kPropStats,
           g_param_spec_boxed(

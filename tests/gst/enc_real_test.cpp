@@ -202,6 +202,7 @@ TEST(EncReal, TheEncodersRefusalsAreErrors) {
     const testutil::Clip source = clip();
     EncoderUnderTest enc;
     make_quick(enc);
+    gst_util_set_object_arg(G_OBJECT(enc.element()), "motion", "geometry");
     gst_util_set_object_arg(G_OBJECT(enc.element()), c.property, c.value);
     feed(enc, source);
     EXPECT_TRUE(enc.run(120)) << c.property;

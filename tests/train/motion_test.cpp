@@ -145,7 +145,7 @@ TEST(MotionSearch, FindsWhatTheViewsAreShiftedBy) {
         pictures.add({t, 1, Component::texture}, clip.at(t, 1, Component::texture).picture()));
   ModelConfig config = profile_for(clip, "xxs", {0, 2}, Motion::learned);
   config.flow_bases = 1;
-  const auto found = search_motion(config, clip.sequence, pictures, base, {1}, {});
+  const auto found = search_motion(config, clip.sequence, pictures, base, {1}, 2, {});
   ASSERT_TRUE(found) << found.error().message;
   ASSERT_EQ(found->offsets.size(), 1u);
   EXPECT_EQ(found->offsets[0], (Offset{5, -2}));

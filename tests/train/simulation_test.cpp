@@ -140,6 +140,13 @@ TEST(Simulation, HoldsForLearnedMotionWithoutCamerasAndForRefinedGeometry) {
 }
 
 // Large scales have rounded bilinear weights, and HiNeRV's own ones are among them.
+TEST(Simulation, HoldsForTheProfilesIerv) {
+  const auto clip = testutil::make_clip({.views = 3, .frames = 2, .width = 60, .height = 44});
+  compare(clip,
+          train_on(clip, "ierv-s", {.lambda = 0.001, .steps = 30}, {1}, Motion::learned).network,
+          {1});
+}
+
 TEST(Simulation, HoldsForScalesOfThreeFourAndFive) {
   const auto clip = testutil::make_clip({.views = 1, .frames = 2, .width = 60, .height = 60});
   ModelConfig config = profile_for(clip, "mv-hinerv-xxs");

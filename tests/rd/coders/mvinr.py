@@ -84,9 +84,11 @@ class Hybrid(Mvinr):
         return {"GST_PLUGIN_PATH": ":".join(plugins + ([inherited] if inherited else []))}
 
     def identity(self, clip):
-        return {"codec": self.name, **self.settings(), "base-views": self.options.base_views, "motion": self.options.motion,
-                "base-encoder": self.options.base_encoder,
-                **self.plugins()}
+        found = {"codec": self.name, **self.settings(), "base-views": self.options.base_views,
+                 "base-encoder": self.options.base_encoder, **self.plugins()}
+        if self.options.motion:
+            found["motion"] = self.options.motion
+        return found
 
     def plugins(self):
         """Digests of the elements and libraries: a rebuilt codec makes the points anew."""
