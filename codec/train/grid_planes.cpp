@@ -1,10 +1,10 @@
 #include "train/grid_planes.h"
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
 
+#include "train/noise.h"
 #include "train/ops/support.h"
 #include "train/quantize.h"
 
@@ -81,15 +81,6 @@ struct Job {
   std::vector<int64_t> views;
   Precision precision;
 };
-
-/// Uniform noise in [-1/2, 1/2) of value i: an integer hash, so that the backward pass can make it
-/// again.
-inline float noise_of(uint32_t key, uint32_t i) {
-  uint32_t x = i * 0x9E3779B9u ^ key;
-  x = (x ^ x >> 16) * 0x7FEB352Du;
-  x = (x ^ x >> 15) * 0x846CA68Bu;
-  return float(int32_t(x ^ x >> 16)) * 0x1p-32f;
-}
 
 #define MVINR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 MVINR_CLONES void noisy_row(const float* w, int64_t count, float step, uint32_t key, uint32_t first,
@@ -241,8 +232,7 @@ GridPlanes grid_planes(const Network& net, const Precision& precision, int frame
   auto job = std::make_shared<Job>();
   job->views = views;
   job->precision = precision;
-  const uint32_t key =
-      precision.grids_noise ? at::check_generator<at::CPUGeneratorImpl>(net.noise)->random() : 0;
+  const uint32_t key = precision.grids_noise ? noise_key(net) : 0;
   std::vector<at::Tensor> values, log_steps;
   std::vector<std::pair<size_t, bool>> order;
   for (size_t stage = 0; stage < planes.size(); ++stage)
@@ -259,7 +249,7 @@ GridPlanes grid_planes(const Network& net, const Precision& precision, int frame
                               .instant = instant_of(config, grid, frame),
                               .per_view = grid.per_view,
                               .limit = p.limit,
-                              .key = key + uint32_t(g) * 0x85EBCA6Bu,
+                              .key = tensor_key(key, g),
                               .output = order.size(),
                               .first_channel = channels});
         channels += p.value.size(2);

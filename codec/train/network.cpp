@@ -145,6 +145,10 @@ at::Tensor uniform_noise(const Network& net, const at::Tensor& like) {
   return at::empty_like(like, like.options().requires_grad(false)).uniform_(-0.5, 0.5, net.noise);
 }
 
+uint32_t noise_key(const Network& net) {
+  return at::check_generator<at::CPUGeneratorImpl>(net.noise)->random();
+}
+
 Network make_network(const ModelConfig& config, uint64_t seed, at::Device device) {
   Network net{.config = config, .device = device, .noise = make_device_generator(device, seed)};
   at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);

@@ -60,6 +60,9 @@ struct Cancelled {};
 /// Uniform noise in [-1/2, 1/2) in the shape of `like`.
 at::Tensor uniform_noise(const Network& network, const at::Tensor& like);
 
+/// A key of noise.h for one step, on the CPU.
+uint32_t noise_key(const Network& network);
+
 /// Fresh parameters, reproducible from the seed.
 Network make_network(const ModelConfig& config, uint64_t seed, at::Device device);
 

@@ -3,7 +3,9 @@
 // LibTorch operations, torch::optim::Adam. Times are processor time of the process if there is one
 // thread, so that other programs on the machine count less.
 //
-//   train-bench [--threads N] [--steps N] [PROFILE WIDTHxHEIGHT implicit|hybrid]...
+//   train-bench [--threads N] [--steps N] [--fused-only] [PROFILE WIDTHxHEIGHT implicit|hybrid]...
+//
+// --fused-only: without stock, for profilers.
 #include <ATen/Parallel.h>
 #include <torch/optim/adam.h>
 
@@ -109,7 +111,7 @@ double stock_steps(const Bench& b, Network& net, int steps, int threads) {
   return (now(threads) - start) / steps;
 }
 
-void run(const Case& c, int steps, int threads) {
+void run(const Case& c, int steps, int threads, bool fused_only) {
   const Bench b(c);
   const auto plan = make_plan(b.config);
   const int64_t canvas = int64_t(b.config.canvas_width) * b.config.canvas_height;
@@ -123,6 +125,17 @@ void run(const Case& c, int steps, int threads) {
   const auto trained = train(net, b.store, b.base, {.lambda = kLambda, .steps = steps}, {});
   const double fused = (now(threads) - start) / steps;
   if (!trained) return;
+  const TrainTimes& t = trained->times;
+  const double all = t.values + t.forward + t.loss + t.rate + t.backward + t.update;
+  if (fused_only) {
+    std::printf("| %s %dx%d %s | %.1f | %.1f | %.2f |", c.profile.c_str(), c.width, c.height,
+                c.hybrid ? "hybrid" : "implicit", 1 / fused, macs / fused * 1e-9, b.psnr(net));
+    for (const double part : {t.values, t.forward, t.loss, t.rate, t.backward, t.update})
+      std::printf(" %.2f |", 1e3 * part / steps);
+    std::printf(" ms\n");
+    std::fflush(stdout);
+    return;
+  }
 
   // The same training on LibTorch's operations, and the speed of a stock step.
   ops::use_kernel_set("composite");
@@ -136,8 +149,6 @@ void run(const Case& c, int steps, int threads) {
   std::printf("| %s %dx%d %s | %.1f | %.1f | %.1f | %.1f | %.2f / %.2f |", c.profile.c_str(),
               c.width, c.height, c.hybrid ? "hybrid" : "implicit", 1 / fused, macs / fused * 1e-9,
               1 / unfused, unfused / fused, b.psnr(net), b.psnr(composite));
-  const TrainTimes& t = trained->times;
-  const double all = t.values + t.forward + t.loss + t.rate + t.backward + t.update;
   for (const double part : {t.values, t.forward, t.loss, t.rate, t.backward, t.update})
     std::printf(" %.0f |", 100 * part / all);
   std::printf("\n");
@@ -148,6 +159,7 @@ void run(const Case& c, int steps, int threads) {
 
 int main(int argc, char** argv) {
   int threads = 1, steps = 160;
+  bool fused_only = false;
   std::vector<Case> cases;
   for (int i = 1; i < argc; ++i) {
     const std::string a = argv[i];
@@ -155,6 +167,8 @@ int main(int argc, char** argv) {
       threads = std::max(1, std::atoi(argv[++i]));
     } else if (a == "--steps" && i + 1 < argc) {
       steps = std::max(1, std::atoi(argv[++i]));
+    } else if (a == "--fused-only") {
+      fused_only = true;
     } else if (Case c{.profile = a};
                i + 2 < argc && std::sscanf(argv[i + 1], "%dx%d", &c.width, &c.height) == 2) {
       c.hybrid = std::strcmp(argv[i + 2], "hybrid") == 0;
@@ -162,7 +176,7 @@ int main(int argc, char** argv) {
       i += 2;
     } else {
       std::fprintf(stderr,
-                   "usage: train-bench [--threads N] [--steps N] "
+                   "usage: train-bench [--threads N] [--steps N] [--fused-only] "
                    "[PROFILE WIDTHxHEIGHT implicit|hybrid]...\n");
       return 2;
     }
@@ -180,6 +194,6 @@ int main(int argc, char** argv) {
       "forward %% | loss %% | rate %% | backward %% | update %% |\n"
       "|---|---|---|---|---|---|---|---|---|---|---|---|\n",
       threads, steps, ops::kernel_set().c_str());
-  for (const Case& c : cases) run(c, steps, threads);
+  for (const Case& c : cases) run(c, steps, threads, fused_only);
   return 0;
 }

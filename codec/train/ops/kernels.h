@@ -122,6 +122,13 @@ struct ContextFloats {
 };
 inline constexpr int kContextFloats = int(sizeof(ContextFloats) / sizeof(float));
 
+/// What the bits of a Laplace distribution need of its scale b.
+struct LaplaceScale {
+  float inverse = 1, half = 0.5f;  // 1 / b, 1 / 2b
+  float constant = 0;              // bits beyond 1/2 from the mean, less those that grow with x / b
+  float constant_slope = 0;        // derivative of these bits for log2 b, less -x / b
+};
+
 /// One instruction set's kernels. Rows are counted over all images: row r is row r % height of
 /// image r / height; a call handles rows [begin, end) with scratch memory of its own. `*_scratch`
 /// tell how many floats that needs.
@@ -163,6 +170,10 @@ struct Kernels {
 
   /// Bits of a row; gradients of the model are added to sums [kContextFloats][lanes].
   double (*context_row)(const ContextRow&, const ContextFloats&, float* sums);
+  /// Bits of symbols of a Laplace distribution of mean 0. `slope` [count] (null: no gradients) gets
+  /// the derivatives; that of log2 of the scale is added to *scale_slope.
+  double (*laplace_row)(const float* symbols, int64_t count, const LaplaceScale&, float* slope,
+                        double* scale_slope);
 };
 
 inline constexpr float kGuardFrom = 8;  // of the residual stream's range of 32

@@ -30,6 +30,7 @@ const Kernels& kernels() {
       head_scratch,
       head_loss,
       context_row,
+      laplace_row,
   };
   return kKernels;
 }
