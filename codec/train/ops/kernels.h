@@ -29,6 +29,9 @@ struct Block {
   const float* b1 = nullptr;           // [hidden p]
   const float* w2t = nullptr;          // [hidden][outputs p]
   const float* b2 = nullptr;           // [outputs p]
+  // Quantised, and all weights are pairs of bfloat16 numbers, [inner / 2][columns p][2], in the
+  // place of half as many floats: see block_bf16.h.
+  bool bf16 = false;
   // Backward only.
   float guard = 0;            // pull on outputs beyond kGuardFrom
   const float* w1 = nullptr;  // [hidden][channels p]
@@ -135,6 +138,7 @@ struct LaplaceScale {
 struct Kernels {
   const char* name;
   int lanes;
+  bool bf16;  // takes blocks with bf16 set
 
   size_t (*block_scratch)(const Block&);
   void (*block_forward)(const Block&, float* y, int64_t begin, int64_t end, float* scratch);
@@ -188,8 +192,9 @@ inline constexpr float kHiddenScale = 64.0f * 65536.0f;  // and of fc2
 /// See activation.h. The tables of the quantised GELU are indexed by i & 255, i = -128..127.
 struct GeluTables {
   float tail[kGeluCoefficients][kGeluSegments];
-  int16_t value[256];  // times 64
-  int16_t slope[256];  // times kSlopeScale; of the GELU, clamped or not
+  int16_t value[256];       // times 64
+  int16_t bf16_value[256];  // the upper halves of value * 65536 as float32
+  int16_t slope[256];       // times kSlopeScale; of the GELU, clamped or not
   int16_t padding[2];
 };
 const GeluTables& gelu_tables();
