@@ -132,6 +132,13 @@ struct LaplaceScale {
   float constant_slope = 0;        // derivative of these bits for log2 b, less -x / b
 };
 
+/// One step of optimizer.h's Adam.
+struct AdamStep {
+  float beta1, beta2;
+  float rate, epsilon;  // with the bias corrections
+  float kept;           // of a parameter, by the decay
+};
+
 /// One instruction set's kernels. Rows are counted over all images: row r is row r % height of
 /// image r / height; a call handles rows [begin, end) with scratch memory of its own. `*_scratch`
 /// tell how many floats that needs.
@@ -178,6 +185,9 @@ struct Kernels {
   /// the derivatives; that of log2 of the scale is added to *scale_slope.
   double (*laplace_row)(const float* symbols, int64_t count, const LaplaceScale&, float* slope,
                         double* scale_slope);
+
+  /// Updates `count` parameters p and their moments m and v by the gradient g.
+  void (*adam)(const AdamStep&, float* p, const float* g, float* m, float* v, int64_t count);
 };
 
 inline constexpr float kGuardFrom = 8;  // of the residual stream's range of 32

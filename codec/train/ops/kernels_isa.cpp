@@ -1,4 +1,5 @@
 // Compiled once per instruction set: see vec.h and meson.build.
+#include "train/ops/adam_kernel.h"
 #include "train/ops/block_dispatch.h"
 #include "train/ops/context_kernels.h"
 #include "train/ops/head_kernels.h"
@@ -32,6 +33,7 @@ const Kernels& kernels() {
       head_loss,
       context_row,
       laplace_row,
+      adam,
   };
   return kKernels;
 }
