@@ -35,28 +35,38 @@ bool kept_once(const ModelConfig& config, int stage, bool local) {
 // ---- With LibTorch's operations, on any device.
 
 at::Tensor quantised_step(const Network& net, int g, int64_t i, const std::vector<int64_t>& views,
-                          const Precision& precision) {
+                          const Precision& precision, uint32_t key) {
   const Parameter& p = net.parameters[size_t(net.grid_parameter(g))];
-  at::Tensor v = p.value.select(1, i);
-  if (net.config.grids[size_t(g)].per_view)
-    v = v.index_select(0, at::tensor(views, v.options().dtype(at::kLong).requires_grad(false)));
+  const auto of_views = [&](const at::Tensor& all) {
+    const at::Tensor v = all.select(1, i);
+    if (!net.config.grids[size_t(g)].per_view) return v;
+    return v.index_select(0, at::tensor(views, v.options().dtype(at::kLong).requires_grad(false)));
+  };
+  const at::Tensor v = of_views(p.value);
   const at::Tensor log_step = p.log_step.select(1, 0);
   if (precision.grids_hard) return fake_quantise(v.contiguous(), log_step, p.limit);
-  if (precision.grids_noise) return v + uniform_noise(net, v) * step_from_log(log_step);
+  if (precision.grids_noise) {
+    // By the key, that of a value depends on its place in the grid.
+    const at::Tensor noise = net.device.is_cpu()
+                                 ? of_views(uniform_noise(net, tensor_key(key, size_t(g)), p.value))
+                                 : uniform_noise(net, 0, v);
+    return v + noise * step_from_log(log_step);
+  }
   return v;
 }
 
 at::Tensor composed(const Network& net, const Precision& precision, int stage, bool local,
-                    int frame, const std::vector<int64_t>& views) {
+                    int frame, const std::vector<int64_t>& views, uint32_t key) {
   std::vector<at::Tensor> planes;
   const int64_t count = kept_once(net.config, stage, local) ? 1 : int64_t(views.size());
   for (size_t g = 0; g < net.config.grids.size(); ++g) {
     const GridConfig& grid = net.config.grids[g];
     if (grid.stage != stage || grid.local != local) continue;
     const Instant at = instant_of(net.config, grid, frame);
-    at::Tensor plane = quantised_step(net, int(g), at.i, views, precision);
+    at::Tensor plane = quantised_step(net, int(g), at.i, views, precision, key);
     if (at.w > 0)
-      plane = plane * (1.0 - at.w) + quantised_step(net, int(g), at.i + 1, views, precision) * at.w;
+      plane = plane * (1.0 - at.w) +
+              quantised_step(net, int(g), at.i + 1, views, precision, key) * at.w;
     if (precision.activations) plane = round_to(plane, 1024);
     planes.push_back(plane.permute({0, 2, 3, 1}).expand({count, -1, -1, -1}));
   }
@@ -223,16 +233,16 @@ GridPlanes grid_planes(const Network& net, const Precision& precision, int frame
                        const std::vector<int64_t>& views) {
   const ModelConfig& config = net.config;
   GridPlanes planes(config.stages.size() + 1);
+  const uint32_t key = precision.grids_noise ? noise_key(net) : 0;
   if (!ops::fusable({net.parameters[size_t(net.first_grid)].value})) {
     for (size_t stage = 0; stage < planes.size(); ++stage)
       for (const bool local : {false, true})
-        planes[stage][local] = composed(net, precision, int(stage), local, frame, views);
+        planes[stage][local] = composed(net, precision, int(stage), local, frame, views, key);
     return planes;
   }
   auto job = std::make_shared<Job>();
   job->views = views;
   job->precision = precision;
-  const uint32_t key = precision.grids_noise ? noise_key(net) : 0;
   std::vector<at::Tensor> values, log_steps;
   std::vector<std::pair<size_t, bool>> order;
   for (size_t stage = 0; stage < planes.size(); ++stage)

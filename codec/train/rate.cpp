@@ -16,10 +16,10 @@ namespace {
 constexpr double kMinProbability = 1.0 / 65536;
 
 /// Symbols of a parameter with gradient: w / step, rounded straight through or with noise.
-at::Tensor symbols(const Network& net, const Parameter& p, bool hard) {
+at::Tensor symbols(const Network& net, const Parameter& p, bool hard, uint32_t key) {
   const at::Tensor w = p.mask.defined() ? p.value * p.mask : p.value;
   const at::Tensor q = w / step_from_log(p.log_step);
-  if (!hard) return q + uniform_noise(net, q);
+  if (!hard) return q + uniform_noise(net, key, q);
   return round_to(q, 1.0).clamp(-p.limit, p.limit);
 }
 
@@ -52,8 +52,7 @@ struct NoisyInputs {
 struct NoisyTensors {
   NoisyInputs network, grids, plain_grids[2];  // all grids; those without context, [per view]
 
-  explicit NoisyTensors(const Network& net) {
-    const uint32_t key = noise_key(net);
+  NoisyTensors(const Network& net, uint32_t key) {
     for (size_t i = 0; i < net.parameters.size(); ++i) {
       const Parameter& p = net.parameters[i];
       const bool grid = p.spec.kind == TensorKind::grid;
@@ -143,18 +142,21 @@ RateEstimate estimate_rate(const Network& net, bool hard, bool parts) {
   };
   std::vector<at::Tensor> grid_symbols;
   const bool fused = !hard && ops::fusable({net.parameters[0].value});
+  const uint32_t key = hard ? 0 : noise_key(net);
   if (fused) {
-    const NoisyTensors all(net);
+    const NoisyTensors all(net, key);
     add(all.network.bits(), rate.network);
     for (const bool per_view : {false, true})
       if (!all.plain_grids[per_view].values.empty())
         add(all.plain_grids[per_view].bits(), per_view ? rate.views : rate.shared);
     grid_symbols = noisy_symbols(all.grids.values, all.grids.log_steps, all.grids.keys);
   }
-  for (const Parameter& p : net.parameters) {
+  for (size_t i = 0; i < net.parameters.size(); ++i) {
+    const Parameter& p = net.parameters[i];
     const bool is_grid = p.spec.kind == TensorKind::grid;
     if (fused && !is_grid) continue;
-    const at::Tensor s = fused ? grid_symbols[size_t(p.spec.grid)] : symbols(net, p, hard);
+    const at::Tensor s =
+        fused ? grid_symbols[size_t(p.spec.grid)] : symbols(net, p, hard, tensor_key(key, i));
     if (!is_grid) {
       add(hard ? weight_bits(s, parts) : composed_bits(s, {0, 1}), rate.network);
       continue;
