@@ -113,13 +113,23 @@ MVINR_CLONES void blend(float* a, const float* b, int64_t count, float weight, b
 }
 #undef MVINR_CLONES
 
-/// Calls run(image, view of the grid, channel, row) for every row of the part's output.
+/// Calls run(part, channel) for all channels of all parts, shared between the threads: no two of
+/// them write the same values or gradients.
+template <class Run>
+void for_channels(const Job& job, const Run& run) {
+  std::vector<std::pair<size_t, int64_t>> all;
+  for (size_t g = 0; g < job.parts.size(); ++g)
+    for (int64_t c = 0; c < job.parts[g].channels; ++c) all.emplace_back(g, c);
+  ops::parallel_calls(int64_t(all.size()),
+                      [&](int64_t i) { run(all[size_t(i)].first, all[size_t(i)].second); });
+}
+
+/// Calls run(image, view of the grid, row) for every row of a channel of the part's output.
 template <class Run>
 void for_rows(const Job& job, const Part& p, const Run& run) {
   const int64_t images = job.shapes[p.output][0];
   for (int64_t n = 0; n < images; ++n)
-    for (int64_t c = 0; c < p.channels; ++c)
-      for (int64_t y = 0; y < p.height; ++y) run(n, p.per_view ? job.views[size_t(n)] : 0, c, y);
+    for (int64_t y = 0; y < p.height; ++y) run(n, p.per_view ? job.views[size_t(n)] : 0, y);
 }
 
 struct GridFunction : torch::autograd::Function<GridFunction> {
@@ -136,16 +146,14 @@ struct GridFunction : torch::autograd::Function<GridFunction> {
     Tensors outputs;
     for (const auto& shape : job->shapes) outputs.push_back(ops::make_tensor(shape));
     const Precision& precision = job->precision;
-    std::vector<float> row, other;
-    for (size_t g = 0; g < job->parts.size(); ++g) {
+    for_channels(*job, [&](size_t g, int64_t c) {
       const Part& p = job->parts[g];
       const float* from = values[g].const_data_ptr<float>();
       const float* logs = log_steps[g].const_data_ptr<float>();
-      row.resize(size_t(p.width));
-      other.resize(size_t(p.width));
+      std::vector<float> row(size_t(p.width)), other(size_t(p.width));
       const int64_t stride = job->shapes[p.output][3];
-      for_rows(*job, p, [&](int64_t n, int64_t view, int64_t c, int64_t y) {
-        const float step = step_of(logs[c]);
+      const float step = step_of(logs[c]);
+      for_rows(*job, p, [&](int64_t n, int64_t view, int64_t y) {
         auto load = [&](int64_t time, float* out) {
           const int64_t at = row_at(p, view, time, c, y);
           if (precision.grids_hard)
@@ -162,7 +170,7 @@ struct GridFunction : torch::autograd::Function<GridFunction> {
                     p.first_channel + c;
         for (int64_t x = 0; x < p.width; ++x) to[x * stride] = row[size_t(x)];
       });
-    }
+    });
     Tensors saved(values.begin(), values.end());
     saved.insert(saved.end(), log_steps.begin(), log_steps.end());
     ctx->save_for_backward(saved);
@@ -179,22 +187,25 @@ struct GridFunction : torch::autograd::Function<GridFunction> {
     Tensors result(2 * count + 1);
     for (at::Tensor& g : grads)
       if (g.defined()) g = g.contiguous();
-    std::vector<float> row, part;
     for (size_t k = 0; k < count; ++k) {
+      if (!grads[job.parts[k].output].defined()) continue;
+      result[k] = ops::make_tensor(saved[k].sizes());
+      result[count + k] = at::zeros_like(saved[count + k]);
+    }
+    for_channels(job, [&](size_t k, int64_t c) {
       const Part& p = job.parts[k];
-      if (!grads[p.output].defined()) continue;
+      if (!result[k].defined()) return;
       const float* values = saved[k].const_data_ptr<float>();
       const float* logs = saved[count + k].const_data_ptr<float>();
-      at::Tensor gw = ops::make_tensor(saved[k].sizes());
-      at::Tensor gs = at::zeros_like(saved[count + k]);
-      float *to = gw.data_ptr<float>(), *sums = gs.data_ptr<float>();
-      std::fill_n(to, gw.numel(), 0.0f);
-      row.resize(size_t(p.width));
-      part.resize(size_t(p.width));
+      float *to = result[k].data_ptr<float>(), *sums = result[count + k].data_ptr<float>();
+      const int64_t plane = p.height * p.width, steps = p.channels * plane;  // of all channels
+      for (int64_t at = c * plane; at < result[k].numel(); at += steps)
+        std::fill_n(to + at, plane, 0.0f);
+      std::vector<float> row(size_t(p.width)), part(size_t(p.width));
       const int64_t stride = job.shapes[p.output][3];
       const float* from = grads[p.output].const_data_ptr<float>();
-      for_rows(job, p, [&](int64_t n, int64_t view, int64_t c, int64_t y) {
-        const float step = step_of(logs[c]);
+      const float step = step_of(logs[c]);
+      for_rows(job, p, [&](int64_t n, int64_t view, int64_t y) {
         const float* g = from + (n * p.height + y) * p.width * stride + p.first_channel + c;
         auto add = [&](int64_t time, float weight) {
           const int64_t at = row_at(p, view, time, c, y);
@@ -214,9 +225,7 @@ struct GridFunction : torch::autograd::Function<GridFunction> {
         add(p.instant.i, float(1.0 - p.instant.w));
         if (p.instant.w > 0) add(p.instant.i + 1, float(p.instant.w));
       });
-      result[k] = gw;
-      result[count + k] = gs;
-    }
+    });
     return result;
   }
 

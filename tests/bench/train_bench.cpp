@@ -212,7 +212,7 @@ int main(int argc, char** argv) {
              {"xs", 256, 144, false},
              {"xs", 512, 288, false},
              {"s", 512, 288, false}};
-  at::set_num_threads(o.threads);
+  at::set_num_threads(o.fused_only ? 1 : o.threads);  // as in the encoder, or for stock, too
   ops::set_threads(o.threads);
   std::printf(
       "%d threads, %d steps, kernels: %s\n"
