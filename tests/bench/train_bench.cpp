@@ -171,9 +171,17 @@ void run(const Case& c, const Options& o) {
   const double unfused = stock_steps(b, stock, std::max(8, steps / 16), o.threads);
   ops::use_kernel_set(ops::kernel_sets().front());
 
-  std::printf("| %s %dx%d %s | %.1f | %.1f | %.1f | %.1f | %.2f / %.2f |", c.profile.c_str(),
-              c.width, c.height, c.hybrid ? "hybrid" : "implicit", 1 / fused, macs / fused * 1e-9,
+  std::printf("| %s %dx%d %s | %.1f | %.1f | %.1f | %.1f | %.2f / %.2f", c.profile.c_str(), c.width,
+              c.height, c.hybrid ? "hybrid" : "implicit", 1 / fused, macs / fused * 1e-9,
               1 / unfused, unfused / fused, mean(psnr), mean(composite_psnr));
+  if (o.seeds > 1) {
+    std::vector<double> gain;
+    for (size_t i = 0; i < psnr.size(); ++i) gain.push_back(psnr[i] - composite_psnr[i]);
+    double squares = 0;
+    for (const double g : gain) squares += (g - mean(gain)) * (g - mean(gain));
+    std::printf(" (%+.2f ± %.2f)", mean(gain), std::sqrt(squares / (o.seeds * (o.seeds - 1.0))));
+  }
+  std::printf(" |");
   for (const double part : {t.values, t.forward, t.loss, t.rate, t.backward, t.update})
     std::printf(" %.0f |", 100 * part / all);
   std::printf("\n");
