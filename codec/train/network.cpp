@@ -10,6 +10,7 @@
 #include "train/fusion.h"
 #include "train/grid_planes.h"
 #include "train/ierv.h"
+#include "train/noise.h"
 #include "train/ops/ops.h"
 #include "train/quantize.h"
 
@@ -125,8 +126,17 @@ void between_blocks(const at::Tensor& x, const std::stop_token& stop) {
 
 }  // namespace
 
-at::Tensor uniform_noise(const Network& net, const at::Tensor& like) {
-  return at::empty_like(like, like.options().requires_grad(false)).uniform_(-0.5, 0.5, net.noise);
+uint32_t noise_key(const Network& net) {
+  return net.device.is_cpu() ? at::check_generator<at::CPUGeneratorImpl>(net.noise)->random() : 0;
+}
+
+at::Tensor uniform_noise(const Network& net, uint32_t key, const at::Tensor& like) {
+  at::Tensor noise = at::empty(like.sizes(), like.options().requires_grad(false));
+  if (!net.device.is_cpu()) return noise.uniform_(-0.5, 0.5, net.noise);
+  noise = noise.to(at::kFloat);
+  float* to = noise.data_ptr<float>();
+  for (int64_t i = 0; i < noise.numel(); ++i) to[i] = noise_of(key, uint32_t(i));
+  return noise.to(like.scalar_type());
 }
 
 Network make_network(const ModelConfig& config, uint64_t seed, at::Device device) {

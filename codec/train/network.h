@@ -58,8 +58,12 @@ struct Network {
 /// Thrown out of forward() and of the backward pass through it when a stop is requested.
 struct Cancelled {};
 
-/// Uniform noise in [-1/2, 1/2) in the shape of `like`.
-at::Tensor uniform_noise(const Network& network, const at::Tensor& like);
+/// A key of noise.h for one step; 0 on other devices, which have their own generator.
+uint32_t noise_key(const Network& network);
+
+/// Uniform noise in [-1/2, 1/2) in the shape of `like`; on the CPU by `key`, so that every way of
+/// computing a step has the same.
+at::Tensor uniform_noise(const Network& network, uint32_t key, const at::Tensor& like);
 
 /// Fresh parameters, reproducible from the seed.
 Network make_network(const ModelConfig& config, uint64_t seed, at::Device device);
