@@ -3,8 +3,8 @@
 // LibTorch operations, torch::optim::Adam. Times are processor time of the process if there is one
 // thread, so that other programs on the machine count less.
 //
-//   train-bench [--threads N] [--steps N] [--seeds N] [--fused-only] [PROFILE WIDTHxHEIGHT
-//   implicit|hybrid]...
+//   train-bench [--threads N] [--steps N] [--seeds N] [--kernels SET] [--fused-only] [PROFILE
+//   WIDTHxHEIGHT implicit|hybrid]...
 //
 // The PSNR of both after the same steps, with the same initial network, batches and noise, is the
 // mean over --seeds (default 1). --fused-only: without stock, for profilers.
@@ -117,6 +117,7 @@ double stock_steps(const Bench& b, Network& net, int steps, int threads) {
 struct Options {
   int threads = 1, steps = 160, seeds = 1;
   bool fused_only = false;
+  std::string kernels = ops::kernel_sets().front();
 };
 
 double mean(const std::vector<double>& values) {
@@ -152,7 +153,7 @@ void run(const Case& c, const Options& o) {
     ops::use_kernel_set("composite");
     Network composite = make_network(b.config, options.seed, at::kCPU);
     const bool done = bool(train(composite, b.store, b.base, options, {}));
-    ops::use_kernel_set(ops::kernel_sets().front());
+    ops::use_kernel_set(o.kernels);
     if (!done) return;
     composite_psnr.push_back(b.psnr(composite));
   }
@@ -169,7 +170,7 @@ void run(const Case& c, const Options& o) {
   ops::use_kernel_set("composite");
   Network stock = make_network(b.config, 1, at::kCPU);
   const double unfused = stock_steps(b, stock, std::max(8, steps / 16), o.threads);
-  ops::use_kernel_set(ops::kernel_sets().front());
+  ops::use_kernel_set(o.kernels);
 
   std::printf("| %s %dx%d %s | %.1f | %.1f | %.1f | %.1f | %.2f / %.2f", c.profile.c_str(), c.width,
               c.height, c.hybrid ? "hybrid" : "implicit", 1 / fused, macs / fused * 1e-9,
@@ -201,6 +202,8 @@ int main(int argc, char** argv) {
       o.steps = std::max(1, std::atoi(argv[++i]));
     } else if (a == "--seeds" && i + 1 < argc) {
       o.seeds = std::max(1, std::atoi(argv[++i]));
+    } else if (a == "--kernels" && i + 1 < argc && ops::use_kernel_set(argv[i + 1])) {
+      o.kernels = argv[++i];
     } else if (a == "--fused-only") {
       o.fused_only = true;
     } else if (Case c{.profile = a};
@@ -209,9 +212,10 @@ int main(int argc, char** argv) {
       cases.push_back(c);
       i += 2;
     } else {
-      std::fprintf(stderr,
-                   "usage: train-bench [--threads N] [--steps N] [--seeds N] [--fused-only] "
-                   "[PROFILE WIDTHxHEIGHT implicit|hybrid]...\n");
+      std::fprintf(
+          stderr,
+          "usage: train-bench [--threads N] [--steps N] [--seeds N] [--kernels SET] [--fused-only] "
+          "[PROFILE WIDTHxHEIGHT implicit|hybrid]...\n");
       return 2;
     }
   }

@@ -101,6 +101,8 @@ TEST_P(TrainOps, PointwiseEqualsCompositionInValueAndGradients) {
   for (const Quantise& q : {kPlain, kQuantised}) {
     for (const auto& [pixels, ci, co, extra] : {std::array<int64_t, 4>{1, 1, 1, 3},
                                                 {15, 7, 5, 1},
+                                                {203, 1, 24, 2},
+                                                {97, 2, 17, 3},
                                                 {400, 24, 16, 3},
                                                 {3000, 64, 48, 0},
                                                 {97, 16, 33, 2}}) {
