@@ -51,7 +51,8 @@ at::Tensor quantised_step(const Network& net, int g, int64_t i, const std::vecto
     const at::Tensor noise = net.device.is_cpu()
                                  ? of_views(uniform_noise(net, tensor_key(key, size_t(g)), p.value))
                                  : uniform_noise(net, 0, v);
-    return v + noise * step_from_log(log_step);
+    const at::Tensor step = step_from_log(log_step);
+    return soft_symbols(v / step, noise, precision.soft) * step;
   }
   return v;
 }
@@ -94,16 +95,26 @@ struct Job {
 };
 
 #define MVINR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-MVINR_CLONES void noisy_row(const float* w, int64_t count, float step, uint32_t key, uint32_t first,
-                            float* out) {
-  for (int64_t i = 0; i < count; ++i) out[i] = w[i] + step * noise_of(key, first + uint32_t(i));
+MVINR_CLONES __attribute__((optimize("fast-math"))) void noisy_row(const float* w, int64_t count,
+                                                                   float step, uint32_t key,
+                                                                   uint32_t first,
+                                                                   SoftRounding soft, float* out) {
+  const float inverse = 1 / step;
+  for (int64_t i = 0; i < count; ++i)
+    out[i] = step * soft.symbol(w[i] * inverse, noise_of(key, first + uint32_t(i)));
 }
-MVINR_CLONES __attribute__((optimize("fast-math"))) float noise_gradient(const float* g,
-                                                                         int64_t count,
-                                                                         uint32_t key,
-                                                                         uint32_t first) {
+/// From the gradients g of noisy values to those of w, in place. Returns that of the step.
+MVINR_CLONES __attribute__((optimize("fast-math"))) float noise_gradient(
+    const float* w, int64_t count, float step, uint32_t key, uint32_t first, SoftRounding soft,
+    float* g) {
+  const float inverse = 1 / step;
   float sum = 0;
-  for (int64_t i = 0; i < count; ++i) sum += g[i] * noise_of(key, first + uint32_t(i));
+  for (int64_t i = 0; i < count; ++i) {
+    const float q = w[i] * inverse, noise = noise_of(key, first + uint32_t(i));
+    const float slope = soft.gradient(q, noise);
+    sum += g[i] * (soft.symbol(q, noise) - q * slope);
+    g[i] *= slope;
+  }
   return sum;
 }
 MVINR_CLONES void blend(float* a, const float* b, int64_t count, float weight, bool round) {
@@ -159,9 +170,10 @@ struct GridFunction : torch::autograd::Function<GridFunction> {
           const int64_t at = row_at(p, view, time, c, y);
           if (precision.grids_hard)
             quantise_run(from + at, p.width, step, float(p.limit), out);
+          else if (precision.grids_noise)
+            noisy_row(from + at, p.width, step, p.key, uint32_t(at), precision.soft, out);
           else
-            noisy_row(from + at, p.width, precision.grids_noise ? step : 0.0f, p.key, uint32_t(at),
-                      out);
+            std::copy_n(from + at, p.width, out);
         };
         load(p.instant.i, row.data());
         if (p.instant.w > 0) load(p.instant.i + 1, other.data());
@@ -218,8 +230,9 @@ struct GridFunction : torch::autograd::Function<GridFunction> {
                        step * float(M_LN2);
             gradient = part.data();
           } else if (precision.grids_noise) {
-            sums[c] +=
-                noise_gradient(row.data(), p.width, p.key, uint32_t(at)) * step * float(M_LN2);
+            sums[c] += noise_gradient(values + at, p.width, step, p.key, uint32_t(at),
+                                      precision.soft, row.data()) *
+                       step * float(M_LN2);
           }
           for (int64_t x = 0; x < p.width; ++x) to[at + x] += gradient[x];
         };

@@ -139,6 +139,14 @@ at::Tensor uniform_noise(const Network& net, uint32_t key, const at::Tensor& lik
   return noise.to(like.scalar_type());
 }
 
+at::Tensor soft_symbols(const at::Tensor& q, const at::Tensor& noise, const SoftRounding& soft) {
+  const auto soften = [&soft](const at::Tensor& x) {
+    const at::Tensor r = x - at::floor(x.detach()) - 0.5;
+    return x - r + r * (1 + soft.sharpness) / (1 + r.abs() * (2 * soft.sharpness));
+  };
+  return soften(soften(q) + noise * soft.amplitude);
+}
+
 Network make_network(const ModelConfig& config, uint64_t seed, at::Device device) {
   Network net{.config = config, .device = device, .noise = make_device_generator(device, seed)};
   at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(seed);

@@ -9,6 +9,7 @@
 
 #include "model/config.h"
 #include "train/motion.h"
+#include "train/noise.h"
 
 namespace mvinr {
 
@@ -36,6 +37,7 @@ struct Precision {
   bool weights = false;      // fake-quantised weights and biases
   bool grids_hard = false;   // grids rounded (else additive uniform noise when grids_noise)
   bool grids_noise = false;  // noise of one step width: the training stand-in for rounding
+  SoftRounding soft;         // of grids with noise
   bool activations = false;  // the decoder's 8- and 16-bit activations
 };
 
@@ -64,6 +66,9 @@ uint32_t noise_key(const Network& network);
 /// Uniform noise in [-1/2, 1/2) in the shape of `like`; on the CPU by `key`, so that every way of
 /// computing a step has the same.
 at::Tensor uniform_noise(const Network& network, uint32_t key, const at::Tensor& like);
+
+/// SoftRounding::symbol() of every element, with gradient.
+at::Tensor soft_symbols(const at::Tensor& q, const at::Tensor& noise, const SoftRounding& soft);
 
 /// Fresh parameters, reproducible from the seed.
 Network make_network(const ModelConfig& config, uint64_t seed, at::Device device);

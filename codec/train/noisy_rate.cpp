@@ -20,25 +20,26 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-/// out = w * inverse + noise; returns the sum of the magnitudes.
+/// out = the symbols of w; returns the sum of the magnitudes.
 MVINR_CLONES __attribute__((optimize("fast-math"))) float symbols_run(const float* w, int64_t count,
                                                                       float inverse, uint32_t key,
-                                                                      uint32_t first, float* out) {
+                                                                      uint32_t first,
+                                                                      SoftRounding soft,
+                                                                      float* out) {
   float sum = 0;
   for (int64_t i = 0; i < count; ++i) {
-    out[i] = w[i] * inverse + noise_of(key, first + uint32_t(i));
+    out[i] = soft.symbol(w[i] * inverse, noise_of(key, first + uint32_t(i)));
     sum += __builtin_fabsf(out[i]);
   }
   return sum;
 }
 /// From the gradients g of symbols to those of w, in place. Returns the sum of g * w / step.
-MVINR_CLONES __attribute__((optimize("fast-math"))) float symbols_gradient_run(const float* w,
-                                                                               int64_t count,
-                                                                               float inverse,
-                                                                               float* g) {
+MVINR_CLONES __attribute__((optimize("fast-math"))) float symbols_gradient_run(
+    const float* w, int64_t count, float inverse, uint32_t key, uint32_t first, SoftRounding soft,
+    float* g) {
   float sum = 0;
   for (int64_t i = 0; i < count; ++i) {
-    g[i] *= inverse;
+    g[i] *= inverse * soft.gradient(w[i] * inverse, noise_of(key, first + uint32_t(i)));
     sum += g[i] * w[i];
   }
   return sum;
@@ -76,23 +77,32 @@ struct Operand {
     }
   }
   /// g: gradients of the symbols -> of the values; `steps` gets those of log2 of the steps.
-  void finish_gradient(float* g, float* steps) const {
+  void finish_gradient(uint32_t key, const SoftRounding& soft, float* g, float* steps) const {
     for_runs([&](int64_t at, int64_t k, float inverse) {
-      steps[k] -= symbols_gradient_run(w + at, layout.inner, inverse, g + at) * float(M_LN2);
+      steps[k] -=
+          symbols_gradient_run(w + at, layout.inner, inverse, key, uint32_t(at), soft, g + at) *
+          float(M_LN2);
     });
   }
 };
 
 struct Symbols : Function<Symbols> {
+  struct State {
+    Keys keys;
+    SoftRounding soft;
+  };
   static variable_list forward(AutogradContext* ctx, at::TensorList values,
-                               at::TensorList log_steps, const Keys& keys) {
+                               at::TensorList log_steps, const Keys& keys,
+                               const SoftRounding& soft) {
+    Kept<State>::make(ctx) = {keys, soft};
     variable_list out;
     for (const at::Tensor& v : values) out.push_back(ops::make_tensor(v.sizes()));
     ops::parallel_calls(int64_t(values.size()), [&](int64_t t) {
       const Operand o(values[size_t(t)], log_steps[size_t(t)]);
       float* to = out[size_t(t)].data_ptr<float>();
       o.for_runs([&](int64_t at, int64_t, float inverse) {
-        symbols_run(o.w + at, o.layout.inner, inverse, keys[size_t(t)], uint32_t(at), to + at);
+        symbols_run(o.w + at, o.layout.inner, inverse, keys[size_t(t)], uint32_t(at), soft,
+                    to + at);
       });
     });
     variable_list saved(values.begin(), values.end());
@@ -103,7 +113,8 @@ struct Symbols : Function<Symbols> {
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const variable_list saved = ctx->get_saved_variables();
     const size_t count = grads.size();
-    variable_list result(2 * count + 1);
+    const State& state = Kept<State>::of(ctx);
+    variable_list result(2 * count + 2);
     for (size_t t = 0; t < count; ++t) {
       if (!grads[t].defined()) continue;
       result[t] = ops::make_tensor(saved[t].sizes());
@@ -115,7 +126,8 @@ struct Symbols : Function<Symbols> {
       const at::Tensor g = grads[t].contiguous();
       float* to = result[t].data_ptr<float>();
       std::copy_n(g.const_data_ptr<float>(), g.numel(), to);
-      Operand(saved[t], saved[count + t]).finish_gradient(to, result[count + t].data_ptr<float>());
+      Operand(saved[t], saved[count + t])
+          .finish_gradient(state.keys[t], state.soft, to, result[count + t].data_ptr<float>());
     });
     return result;
   }
@@ -128,16 +140,16 @@ struct Bits : Function<Bits> {
   };
 
   /// Of one tensor; gradients if `g` is not null.
-  static double tensor_bits(const Operand& o, int64_t count, bool by_step, uint32_t key, float* g,
-                            float* steps) {
+  static double tensor_bits(const Operand& o, int64_t count, bool by_step, uint32_t key,
+                            const SoftRounding& soft, float* g, float* steps) {
     const auto row = ops::row_kernels().laplace_row;
     const int64_t inner = o.layout.inner, groups = by_step ? o.layout.steps : 1;
     ops::Floats symbols(count);
     std::vector<double> magnitude(size_t(groups), 0.0), slope(size_t(groups), 0.0);
     const auto group = [&](int64_t k) { return size_t(by_step ? k : 0); };
     o.for_runs([&](int64_t at, int64_t k, float inverse) {
-      magnitude[group(k)] +=
-          double(symbols_run(o.w + at, inner, inverse, key, uint32_t(at), symbols.data() + at));
+      magnitude[group(k)] += double(
+          symbols_run(o.w + at, inner, inverse, key, uint32_t(at), soft, symbols.data() + at));
     });
     const double each = double(count / groups);
     for (double& m : magnitude) m = std::max(m / each, kLeastNoisyScale);  // now the scales
@@ -154,12 +166,13 @@ struct Bits : Function<Bits> {
         add_signs(symbols.data() + at, inner, float(slope[group(k)] / (each * scale * M_LN2)),
                   g + at);
     });
-    o.finish_gradient(g, steps);
+    o.finish_gradient(key, soft, g, steps);
     return bits;
   }
 
   static at::Tensor forward(AutogradContext* ctx, at::TensorList values, at::TensorList log_steps,
-                            const std::vector<bool>& by_step, const Keys& keys, bool gradients) {
+                            const std::vector<bool>& by_step, const Keys& keys,
+                            const SoftRounding& soft, bool gradients) {
     const size_t count = values.size();
     variable_list& made = Kept<State>::make(ctx).gradients;
     if (gradients) {
@@ -170,7 +183,7 @@ struct Bits : Function<Bits> {
     ops::parallel_calls(int64_t(count), [&](int64_t i) {
       const size_t t = size_t(i);
       bits[t] = tensor_bits(Operand(values[t], log_steps[t]), values[t].numel(), by_step[t],
-                            keys[t], gradients ? made[t].data_ptr<float>() : nullptr,
+                            keys[t], soft, gradients ? made[t].data_ptr<float>() : nullptr,
                             gradients ? made[count + t].data_ptr<float>() : nullptr);
     });
     double sum = 0;
@@ -182,7 +195,7 @@ struct Bits : Function<Bits> {
     TORCH_CHECK(!result.empty(), "the gradients of the bits are there once");
     const float factor = grads[0].item<float>();
     for (at::Tensor& g : result) scale_run(g.data_ptr<float>(), g.numel(), factor);
-    result.resize(result.size() + 3);
+    result.resize(result.size() + 4);
     return result;
   }
 };
@@ -190,14 +203,15 @@ struct Bits : Function<Bits> {
 }  // namespace
 
 std::vector<at::Tensor> noisy_symbols(const std::vector<at::Tensor>& values,
-                                      const std::vector<at::Tensor>& log_steps, const Keys& keys) {
-  return Symbols::apply(at::TensorList(values), at::TensorList(log_steps), keys);
+                                      const std::vector<at::Tensor>& log_steps, const Keys& keys,
+                                      const SoftRounding& soft) {
+  return Symbols::apply(at::TensorList(values), at::TensorList(log_steps), keys, soft);
 }
 
 at::Tensor noisy_bits(const std::vector<at::Tensor>& values,
                       const std::vector<at::Tensor>& log_steps, const std::vector<bool>& by_step,
-                      const Keys& keys) {
-  return Bits::apply(at::TensorList(values), at::TensorList(log_steps), by_step, keys,
+                      const Keys& keys, const SoftRounding& soft) {
+  return Bits::apply(at::TensorList(values), at::TensorList(log_steps), by_step, keys, soft,
                      at::GradMode::is_enabled());
 }
 

@@ -16,10 +16,13 @@ namespace {
 constexpr double kMinProbability = 1.0 / 65536;
 
 /// Symbols of a parameter with gradient: w / step, rounded straight through or with noise.
-at::Tensor symbols(const Network& net, const Parameter& p, bool hard, uint32_t key) {
+at::Tensor symbols(const Network& net, const Parameter& p, bool hard, uint32_t key,
+                   const SoftRounding& soft) {
   const at::Tensor w = p.mask.defined() ? p.value * p.mask : p.value;
   const at::Tensor q = w / step_from_log(p.log_step);
-  if (!hard) return q + uniform_noise(net, key, q);
+  if (!hard)
+    return soft_symbols(q, uniform_noise(net, key, q),
+                        p.spec.kind == TensorKind::grid ? soft : SoftRounding());
   return round_to(q, 1.0).clamp(-p.limit, p.limit);
 }
 
@@ -47,7 +50,9 @@ struct NoisyInputs {
     by_step.push_back(p.spec.kind == TensorKind::grid);
     keys.push_back(key);
   }
-  at::Tensor bits() const { return noisy_bits(values, log_steps, by_step, keys); }
+  at::Tensor bits(const SoftRounding& soft) const {
+    return noisy_bits(values, log_steps, by_step, keys, soft);
+  }
 };
 struct NoisyTensors {
   NoisyInputs network, grids, plain_grids[2];  // all grids; those without context, [per view]
@@ -133,7 +138,7 @@ at::Tensor laplace_bits(const at::Tensor& symbol, const at::Tensor& mean,
   return nats.clamp(0, -std::log(kMinProbability) * 4) * (1 / M_LN2);
 }
 
-RateEstimate estimate_rate(const Network& net, bool hard, bool parts) {
+RateEstimate estimate_rate(const Network& net, bool hard, bool parts, const SoftRounding& soft) {
   RateEstimate rate;
   std::vector<at::Tensor> terms;
   auto add = [&](const at::Tensor& bits, double& part) {
@@ -145,18 +150,18 @@ RateEstimate estimate_rate(const Network& net, bool hard, bool parts) {
   const uint32_t key = hard ? 0 : noise_key(net);
   if (fused) {
     const NoisyTensors all(net, key);
-    add(all.network.bits(), rate.network);
+    add(all.network.bits({}), rate.network);
     for (const bool per_view : {false, true})
       if (!all.plain_grids[per_view].values.empty())
-        add(all.plain_grids[per_view].bits(), per_view ? rate.views : rate.shared);
-    grid_symbols = noisy_symbols(all.grids.values, all.grids.log_steps, all.grids.keys);
+        add(all.plain_grids[per_view].bits(soft), per_view ? rate.views : rate.shared);
+    grid_symbols = noisy_symbols(all.grids.values, all.grids.log_steps, all.grids.keys, soft);
   }
   for (size_t i = 0; i < net.parameters.size(); ++i) {
     const Parameter& p = net.parameters[i];
     const bool is_grid = p.spec.kind == TensorKind::grid;
     if (fused && !is_grid) continue;
     const at::Tensor s =
-        fused ? grid_symbols[size_t(p.spec.grid)] : symbols(net, p, hard, tensor_key(key, i));
+        fused ? grid_symbols[size_t(p.spec.grid)] : symbols(net, p, hard, tensor_key(key, i), soft);
     if (!is_grid) {
       add(hard ? weight_bits(s, parts) : composed_bits(s, {0, 1}), rate.network);
       continue;

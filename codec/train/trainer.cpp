@@ -29,7 +29,8 @@ double seconds_since(Clock::time_point start) {
 // Shares of the training (docs/training.md, "Phases").
 constexpr double kFloatShare = 0.04;  // no quantisation, no rate
 constexpr double kNoiseShare = 0.95;  // up to here: noise on grids, all else as the decoder has it
-constexpr double kPruneAt = 0.45;     // magnitude pruning, fine-tuned by the rest
+constexpr float kLastSharpness = 4, kLessNoise = 0.25f;  // there, from plain noise of one step
+constexpr double kPruneAt = 0.45;  // magnitude pruning, fine-tuned by the rest
 constexpr double kWarmUpShare = 0.03;
 constexpr double kRate = 1.2e-2;  // Adam's learning rate for weights, cosine to kLastRate
 constexpr double kLastRate = 1e-4;
@@ -72,7 +73,13 @@ double learning_rate(double progress) {
 
 Precision precision_at(double progress) {
   if (progress < kFloatShare) return {};
-  if (progress < kNoiseShare) return {.weights = true, .grids_noise = true, .activations = true};
+  if (progress < kNoiseShare) {
+    const float part = float((progress - kFloatShare) / (kNoiseShare - kFloatShare));
+    return {.weights = true,
+            .grids_noise = true,
+            .soft = {.sharpness = kLastSharpness * part, .amplitude = 1 - kLessNoise * part},
+            .activations = true};
+  }
   return {.weights = true, .grids_hard = true, .activations = true};
 }
 
@@ -152,7 +159,7 @@ Result<TrainResult> train(Network& net, const PictureStore& pictures, const Base
                         (kSearchWeight * (1 - progress / kSearchShare));
     watch.add_to(times.loss);
     if (precision.weights && step % kRateEvery == 0) {
-      const RateEstimate rate = estimate_rate(net, precision.grids_hard);
+      const RateEstimate rate = estimate_rate(net, precision.grids_hard, false, precision.soft);
       bits = rate.bits.item<double>();
       if (target.wants_size(progress)) {
         MVINR_ASSIGN(const CodedUnits coded, code_units(net));

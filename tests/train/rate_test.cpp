@@ -109,7 +109,7 @@ TEST(ContextBits, HaveTheGradientOfTheirDifferences) {
   }
 }
 
-TEST(NoisyRate, EqualsLibTorchsOperationsOnEveryKernelSet) {
+void expect_noisy_rate_equals_libtorchs(const SoftRounding& soft) {
   at::manual_seed(4);
   auto leaf = [](at::IntArrayRef shape, double deviation) {
     return (at::randn(shape) * deviation).set_requires_grad(true);
@@ -127,16 +127,17 @@ TEST(NoisyRate, EqualsLibTorchsOperationsOnEveryKernelSet) {
   std::vector<at::Tensor> inputs = values;
   inputs.insert(inputs.end(), log_steps.begin(), log_steps.end());
 
-  const std::vector<at::Tensor> fused_symbols = noisy_symbols(values, log_steps, keys);
+  const std::vector<at::Tensor> fused_symbols = noisy_symbols(values, log_steps, keys, soft);
+  const std::vector<at::Tensor> noisy = noisy_symbols(values, log_steps, keys);
   std::vector<at::Tensor> symbols;
   at::Tensor expected_bits = at::zeros({});
   for (size_t i = 0; i < values.size(); ++i) {
     const at::Tensor q = values[i] / step_from_log(log_steps[i]);
-    const at::Tensor noise = (fused_symbols[i] - q).detach();
+    const at::Tensor noise = (noisy[i] - q).detach();
     EXPECT_LE(noise.abs().max().item<double>(), 0.5 + 1e-3);
     EXPECT_GT(noise.abs().max().item<double>(), 0.45);
     EXPECT_NEAR(noise.mean().item<double>(), 0, 2 / std::sqrt(12.0 * double(noise.numel())));
-    symbols.push_back(q + noise);
+    symbols.push_back(soft_symbols(q, noise, soft));
     const at::Tensor s = symbols.back(), magnitude = s.abs();
     const at::Tensor scale = by_step[i] ? magnitude.mean({0, 1, 3, 4}, true) : magnitude.mean();
     expected_bits = expected_bits +
@@ -162,12 +163,37 @@ TEST(NoisyRate, EqualsLibTorchsOperationsOnEveryKernelSet) {
   for (const std::string& set : ops::kernel_sets()) {
     SCOPED_TRACE(set);
     ASSERT_TRUE(ops::use_kernel_set(set));
-    const at::Tensor bits = noisy_bits(values, log_steps, by_step, keys);
+    const at::Tensor bits = noisy_bits(values, log_steps, by_step, keys, soft);
     EXPECT_NEAR(bits.item<double>(), expected_bits.item<double>(),
                 1e-4 * expected_bits.item<double>());
     expect_equal(gradients(3 * bits), expected);
   }
   ops::use_kernel_set(ops::kernel_sets().front());
+}
+
+TEST(NoisyRate, EqualsLibTorchsOperationsOnEveryKernelSet) {
+  expect_noisy_rate_equals_libtorchs({});
+}
+
+TEST(NoisyRate, EqualsLibTorchsOperationsWithSoftRounding) {
+  expect_noisy_rate_equals_libtorchs({.sharpness = 3, .amplitude = 0.7f});
+}
+
+TEST(SoftRounding, FixesIntegersAndHalvesAndGrowsEverywhere) {
+  const SoftRounding soft{.sharpness = 4};
+  for (int i = -3; i <= 3; ++i) {
+    EXPECT_FLOAT_EQ(soft.soften(float(i)), float(i));
+    EXPECT_FLOAT_EQ(soft.soften(float(i) + 0.5f), float(i) + 0.5f);
+    EXPECT_FLOAT_EQ(soft.slope(float(i)), 0.2f);
+    EXPECT_FLOAT_EQ(soft.slope(float(i) + 0.5f), 5.0f);
+    EXPECT_LT(std::abs(soft.soften(float(i) + 0.25f) - float(i)), 0.1f);
+  }
+  for (float x = -2; x < 2; x += 0.01f) {
+    EXPECT_LT(soft.soften(x), soft.soften(x + 0.01f));
+    EXPECT_FLOAT_EQ(SoftRounding().symbol(x, 0.3f), x + 0.3f);
+    const double difference = double(soft.symbol(x + 1e-3f, 0.2f)) - double(soft.symbol(x, 0.2f));
+    EXPECT_NEAR(difference / 1e-3, double(soft.gradient(x + 5e-4f, 0.2f)), 0.3) << x;
+  }
 }
 
 /// The requirement on the estimate: symbols and side information of what is written.
