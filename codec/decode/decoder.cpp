@@ -173,6 +173,7 @@ class RealDecoder final : public Decoder {
     const Error error{ErrorCode::limit_exceeded, "not enough memory to render this stream"};
     maps_.resize(std::max<size_t>(maps_.size(), maps));
     warp_memory_.resize(maps_.size());
+    displaced_.resize(maps_.size());
     lanes_.resize(pool_.workers());
     if (gop_->plan().config.views == 0) return ok();  // base views only
     for (Maps& m : maps_)
@@ -206,8 +207,10 @@ class RealDecoder final : public Decoder {
     if (job.texture == nullptr && job.depth == nullptr) return ok();
     const ViewInfo& view = gop_->view_info(job.view);
     Plane16 prediction;
+    std::vector<DisplaceBase> displaced;
     if (gop_->plan().config.prediction) {
       MVINR_ASSIGN(prediction, predict(job, maps, crew));
+      MVINR_ASSIGN(displaced, pictures_to_displace(job, prediction, maps, crew));
     }
     const SynthesisJob synthesis{.frame = job.frame,
                                  .view = network_view,
@@ -216,6 +219,7 @@ class RealDecoder final : public Decoder {
                                  .width = view.width,
                                  .height = view.height,
                                  .prediction = prediction,
+                                 .displaced = displaced,
                                  .texture = job.texture,
                                  .depth = job.depth};
     return synthesise(gop_->plan(), gop_->packed(), kernels_, synthesis, maps, crew, stop);
@@ -233,15 +237,46 @@ class RealDecoder final : public Decoder {
     return ok();
   }
 
-  // The planes warped from the base views, in the memory of `maps`.
+  // The planes warped from the base views, in the memory of `maps`; not yet written with learned
+  // motion.
   Result<Plane16> predict(const RenderJob& job, Maps& maps, const Crew& crew) {
     const PlanStep& head = gop_->plan().head();
-    const Plane16 out = plane16_at(maps.prediction.data(), kWarpPlanes, head.height, head.width);
+    const ModelConfig& config = gop_->plan().config;
+    const Plane16 out =
+        plane16_at(maps.prediction.data(), config.prediction_planes(), head.height, head.width);
+    if (config.motion == Motion::learned) return out;
     MVINR_ASSIGN(const std::vector<BaseInput> bases, gop_->base_inputs(job.frame, job.view));
     const size_t slot = static_cast<size_t>(&maps - maps_.data());
     MVINR_TRY(warp(bases, gop_->placed_camera(job.frame, job.view),
                    {out.data, out.plane, out.width, out.height}, warp_memory_[slot], crew.pool));
     return out;
+  }
+
+  // What the network's displacements move.
+  Result<std::vector<DisplaceBase>> pictures_to_displace(const RenderJob& job,
+                                                         const Plane16& prediction,
+                                                         const Maps& maps, const Crew& crew) {
+    const ModelConfig& config = gop_->plan().config;
+    std::vector<DisplaceBase> bases(size_t{config.has_flow() ? config.flow_bases : 0u});
+    auto& pictures = displaced_[static_cast<size_t>(&maps - maps_.data())];
+    pictures.resize(std::max(pictures.size(), bases.size()));
+    for (size_t b = 0; b < bases.size(); ++b) {
+      bases[b].picture = &pictures[b];
+      if (config.motion == Motion::refined) {
+        MVINR_TRY(prepare_displaced(
+            {prediction.data, prediction.plane, prediction.width, prediction.height}, pictures[b],
+            crew.pool));
+        continue;
+      }
+      MVINR_ASSIGN(const Gop::BasePair pair, gop_->base_pair(job.frame, b));
+      const bool depth = pair.depth.format != SampleFormat::none && config.depth;
+      MVINR_TRY(
+          prepare_displaced(pair.texture, depth ? &pair.depth : nullptr, pictures[b], crew.pool));
+      const size_t view = static_cast<size_t>(gop_->network_view(job.view));
+      const Offset& offset = config.offsets[view * bases.size() + b];
+      bases[b].offset_x = offset.x, bases[b].offset_y = offset.y;
+    }
+    return bases;
   }
 
   const uint64_t max_samples_;
@@ -250,7 +285,8 @@ class RealDecoder final : public Decoder {
   std::unique_ptr<Gop> gop_;
   std::vector<Maps> maps_;               // one per thread that computes a whole picture
   std::vector<WarpMemory> warp_memory_;  // one per entry of maps_
-  std::vector<LaneMemory> lanes_;        // one per thread
+  std::vector<std::vector<DisplacedPicture>> displaced_;  // likewise
+  std::vector<LaneMemory> lanes_;                         // one per thread
 };
 
 }  // namespace

@@ -25,7 +25,8 @@ uint64_t memory_of_this_machine() {
 }
 
 uint64_t base_memory(const Header& header, int workers) {
-  constexpr uint64_t kWarpBytes = 40;  // of WarpMemory per sample of base and target
+  // Per sample of base and target: of WarpMemory, and of a picture that is displaced.
+  constexpr uint64_t kWarpBytes = 40, kDisplacedBytes = 8;
   uint64_t pictures = 0, largest = 0;
   for (const ViewInfo& v : header.sequence.views)
     largest = std::max(largest, uint64_t(v.width) * uint64_t(v.height));
@@ -36,9 +37,10 @@ uint64_t base_memory(const Header& header, int workers) {
   }
   const uint64_t maps = uint64_t(has_moving_cameras(header.sequence) ? header.frames : 1) *
                         header.base_views.size() * header.sequence.views.size();
+  const uint64_t of_worker = kWarpBytes + kDisplacedBytes * header.model.flow_bases;
   return header.base_views.empty()
              ? 0
-             : pictures + largest * kWarpBytes * uint64_t(workers) + maps * sizeof(ViewMap);
+             : pictures + largest * of_worker * uint64_t(workers) + maps * sizeof(ViewMap);
 }
 
 Status check_limits(const Plan& plan, const MemoryNeed& need, const GopLimits& limits,
@@ -87,7 +89,8 @@ Result<std::unique_ptr<Gop>> Gop::open(Bytes access_unit, const GopLimits& limit
                 .first_frame = header.first_frame,
                 .frames = header.frames,
                 .bytes = unit.bytes,
-                .base_views = header.base_views};
+                .base_views = header.base_views,
+                .motion = header.model.motion};
   MVINR_TRY(gop->make_rig());
   MVINR_TRY(gop->decode_network_and_shared());
   return gop;
@@ -109,7 +112,7 @@ Status Gop::make_rig() {
     network_view_[static_cast<size_t>(network[k])] = static_cast<int>(k);
   if (bases.empty()) return ok();
   for (auto& pictures : base_) pictures.resize(bases.size() * static_cast<size_t>(info_.frames));
-  if (network.empty()) return ok();
+  if (network.empty() || info_.motion == Motion::learned) return ok();
   auto poses = poses_of(unit_, bytes_.size());
   if (!poses) {
     // The header is there: base views can be shown. render() does not ask for more bytes.
@@ -125,7 +128,9 @@ std::vector<BaseUnit> Gop::base_units() const {
   std::vector<BaseUnit> units;
   for (const int view : info_.base_views)
     for (const Component component : {Component::texture, Component::depth})
-      if (const UnitView* unit = unit_.find(UnitType::base, base_unit_index(view, component)))
+      if (component == Component::depth && view_info(view).depth == SampleFormat::none)
+        continue;
+      else if (const UnitView* unit = unit_.find(UnitType::base, base_unit_index(view, component)))
         units.push_back({view, component, unit->payload});
   return units;
 }
@@ -153,17 +158,24 @@ Result<std::vector<BaseInput>> Gop::base_inputs(int frame, int view) const {
   const std::span<const ViewMap> maps = rig_.maps(frame, view);
   std::vector<BaseInput> inputs;
   for (size_t b = 0; b < info_.base_views.size(); ++b) {
-    BaseInput input{.map = &maps[b]};
-    for (const Component component : {Component::texture, Component::depth}) {
-      const PictureId id{frame, info_.base_views[b], component};
-      const OwnedPicture* picture = base_picture(id);
-      if (picture == nullptr)
-        return Error{ErrorCode::invalid_argument, "the " + picture_name(id) + " has not been set"};
-      (component == Component::texture ? input.texture : input.depth) = picture->picture();
-    }
-    inputs.push_back(input);
+    MVINR_ASSIGN(const BasePair pair, base_pair(frame, b));
+    inputs.push_back({&maps[b], pair.texture, pair.depth});
   }
   return inputs;
+}
+
+Result<Gop::BasePair> Gop::base_pair(int frame, size_t base) const {
+  BasePair pair;
+  const int view = info_.base_views[base];
+  for (const Component component : {Component::texture, Component::depth}) {
+    if (component == Component::depth && view_info(view).depth == SampleFormat::none) continue;
+    const PictureId id{frame, view, component};
+    const OwnedPicture* picture = base_picture(id);
+    if (picture == nullptr)
+      return Error{ErrorCode::invalid_argument, "the " + picture_name(id) + " has not been set"};
+    (component == Component::texture ? pair.texture : pair.depth) = picture->picture();
+  }
+  return pair;
 }
 
 Status Gop::decode_network_and_shared() {

@@ -45,6 +45,12 @@ class Gop final : public PreparedGop {
   /// What the warp to `view` at an instant starts from. Errors: invalid_argument (a picture is
   /// missing), corrupt (the unit of the moving cameras is damaged or missing).
   Result<std::vector<BaseInput>> base_inputs(int frame, int view) const;
+  /// The pictures of base view number `base` at an instant; a depth without format: there is none.
+  /// Error: invalid_argument (a picture is missing).
+  struct BasePair {
+    Picture texture, depth;
+  };
+  Result<BasePair> base_pair(int frame, size_t base) const;
   /// After base_inputs() without an error.
   PlacedCamera placed_camera(int frame, int view) const { return rig_.placed(frame, view); }
 

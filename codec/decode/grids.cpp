@@ -26,7 +26,11 @@ void scale_row(Value value, int count, int step, int16_t* out) {
 
 }  // namespace
 
-TimePosition time_position(int frame, int frames, int time_steps) {
+TimePosition time_position(int frame, int frames, int time_steps, bool nearest) {
+  if (nearest) {
+    const int first = frame * time_steps / frames;
+    return {first, first, 0};
+  }
   const int num = (2 * frame + 1) * time_steps - frames;
   if (num < 0) return {0, std::min(1, time_steps - 1), 0};
   TimePosition p;
@@ -37,10 +41,10 @@ TimePosition time_position(int frame, int frames, int time_steps) {
 }
 
 void grid_to_planes(const TensorSpec& spec, const CodedTensor& grid, int frame, int frames,
-                    const Plane16& out) {
+                    bool nearest, const Plane16& out) {
   const int channels = spec.dims[1];
   const int count = spec.dims[2] * spec.dims[3];
-  const TimePosition time = time_position(frame, frames, spec.dims[0]);
+  const TimePosition time = time_position(frame, frames, spec.dims[0], nearest);
   for (int c = 0; c < channels; ++c) {
     const int16_t* a = grid.symbols.data() + (size_t(time.first) * channels + c) * count;
     const int16_t* b = grid.symbols.data() + (size_t(time.second) * channels + c) * count;

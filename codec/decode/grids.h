@@ -11,12 +11,12 @@ namespace mvinr {
 struct TimePosition {
   int first = 0, second = 0, weight = 0;
 };
-TimePosition time_position(int frame, int frames, int time_steps);
+TimePosition time_position(int frame, int frames, int time_steps, bool nearest = false);
 
-/// The Q10 values of a grid at one frame. `spec.dims` are [time_steps][channels][h][w]; `out` has
-/// these channels, height and width.
+/// The Q10 values of a grid at one frame. `nearest`: GridConfig's. `spec.dims` are
+/// [time_steps][channels][h][w]; `out` has these channels, height and width.
 void grid_to_planes(const TensorSpec& spec, const CodedTensor& grid, int frame, int frames,
-                    const Plane16& out);
+                    bool nearest, const Plane16& out);
 
 /// Nine shifted copies of each channel, zero outside: the columns of a 3x3 convolution in the order
 /// [channel][tap]. `out` has 9 times the channels of `in` and its size.

@@ -137,10 +137,6 @@ void average(Rows& in, int output) {
 }
 
 // --- The prediction of hybrid mode (docs/bitstream.md 5.8) ---
-constexpr int kMaskPlanes = 10;  // first of four, of the prediction
-constexpr int kLumaGates = 10;   // first of four outputs of the head
-constexpr int kDepthGate = 14;
-
 inline int32_t gate(int32_t mask, int32_t output) {
   // A clamp to more than what follows keeps the addition in range.
   return std::clamp((mask << 6) + std::clamp(output, -(1 << 20), 1 << 20), 0, 65536);
@@ -160,6 +156,14 @@ MVINR_CLONES void add_weighed(const int16_t* warped, const int32_t* gates, int c
 MVINR_CLONES void add_gated(const int16_t* warped, const int16_t* mask, const int32_t* gates,
                             int count, int32_t* out) {
   for (int x = 0; x < count; ++x) out[x] = weighed(out[x], warped[x], gate(mask[x], gates[x]));
+}
+// Softmax fusion: the weights are Q16.
+MVINR_CLONES void add_fused(const int16_t* warped, const int32_t* weights, int count,
+                            int32_t* out) {
+  for (int x = 0; x < count; ++x) {
+    const int32_t own = std::clamp(out[x], 0, 65536);
+    out[x] = own + (((warped[x] * 64 - own) * ((weights[x] + 2) >> 2) + 8192) >> 14);
+  }
 }
 // Chroma: the mean of the four luma gates, in place of the first.
 MVINR_CLONES void average_gates(int32_t* gates, ptrdiff_t plane, int count) {
@@ -195,31 +199,44 @@ void write_depth(const ModelConfig& config, const Rows& in, const MutablePicture
 
 HeadOutputs head_outputs(const ModelConfig& config, bool texture, bool depth) {
   const int split = config.head == HeadKind::shuffle420 ? 6 : 3;
+  const int gates = config.picture_outputs();
   HeadOutputs outputs;
   for (int o = 0; o < config.head_outputs(); ++o) {
-    const bool of_texture = o < split || (o >= kLumaGates && o < kDepthGate);
+    const bool of_texture = o < split || (o >= gates && o < gates + 4);
     if (of_texture ? texture : depth) outputs.index[outputs.count++] = o;
   }
   return outputs;
 }
 
-void add_prediction(const Plane16& prediction, int32_t* values, ptrdiff_t plane, int y0, int rows,
-                    bool texture, bool depth) {
+void add_prediction(const ModelConfig& config, const Plane16& prediction, int32_t* values,
+                    ptrdiff_t plane, int y0, int rows, bool texture, bool depth) {
   const ptrdiff_t begin = ptrdiff_t{y0} * prediction.width;
   const int count = rows * prediction.width;
   const auto warped = [&](int p) { return prediction.data + p * prediction.plane + begin; };
   const auto output = [&](int o) { return values + o * plane; };
+  const int gates = config.picture_outputs();  // the first of four, as the first mask's plane
+  const bool softmax = config.fusion == Fusion::softmax;
   if (depth) {
-    for (int i = 0; i < 4; ++i)
-      add_gated(warped(6 + i), warped(kMaskPlanes + i), output(kDepthGate), count, output(6 + i));
+    int32_t* gate = output(gates + 4);
+    if (softmax) apply_sigmoid(gate, count);
+    for (int i = 6; i < 10; ++i) {
+      if (softmax)
+        add_fused(warped(i), gate, count, output(i));
+      else
+        add_gated(warped(i), warped(gates + i - 6), gate, count, output(i));
+    }
   }
   if (!texture) return;
+  const auto add = softmax ? add_fused : add_weighed;
   for (int i = 0; i < 4; ++i) {
-    clamp_gate(warped(kMaskPlanes + i), output(kLumaGates + i), count);
-    add_weighed(warped(i), output(kLumaGates + i), count, output(i));
+    if (softmax)
+      apply_sigmoid(output(gates + i), count);
+    else
+      clamp_gate(warped(gates + i), output(gates + i), count);
+    add(warped(i), output(gates + i), count, output(i));
   }
-  average_gates(output(kLumaGates), plane, count);
-  for (int i = 4; i < 6; ++i) add_weighed(warped(i), output(kLumaGates), count, output(i));
+  average_gates(output(gates), plane, count);
+  for (int i = 4; i < 6; ++i) add(warped(i), output(gates), count, output(i));
 }
 
 void write_head_rows(const ModelConfig& config, int32_t* values, ptrdiff_t plane, int width, int y0,

@@ -18,11 +18,11 @@ struct HeadOutputs {
 };
 HeadOutputs head_outputs(const ModelConfig& config, bool texture, bool depth);
 
-/// Adds the warped prediction, weighed by the gates (docs/bitstream.md 5.8), to the head outputs of
-/// trunk rows [y0, y0 + rows), which lie as for write_head_rows. `prediction` holds the planes of
-/// the whole trunk.
-void add_prediction(const Plane16& prediction, int32_t* values, ptrdiff_t plane, int y0, int rows,
-                    bool texture, bool depth);
+/// Joins the warped prediction, weighed by the gates (docs/bitstream.md 5.8), and the head outputs
+/// of trunk rows [y0, y0 + rows), which lie as for write_head_rows. `prediction` holds the planes
+/// of the whole trunk.
+void add_prediction(const ModelConfig& config, const Plane16& prediction, int32_t* values,
+                    ptrdiff_t plane, int y0, int rows, bool texture, bool depth);
 
 /// Writes the samples of trunk rows [y0, y0 + rows). `values` holds output o at o * plane, rows of
 /// `width` positions that follow each other; full444 overwrites it. Samples beyond the pictures'

@@ -26,7 +26,8 @@ void fill_grid_planes(const Plan& plan, const PlanStep& step, std::span<const Co
   for (const int g : step.grids) {
     part.channels = plan.config.grids[g].channels;
     const int tensor = plan.grid_tensor[g][view];
-    grid_to_planes(plan.tensors[tensor], tensors[tensor], frame, plan.config.frames, part);
+    grid_to_planes(plan.tensors[tensor], tensors[tensor], frame, plan.config.frames,
+                   plan.config.grids[g].nearest, part);
     part.data += part.channels * part.plane;
   }
 }
@@ -63,6 +64,22 @@ MemoryNeed memory_need(const Plan& plan) {
         at_least(need.raw, plane_values(s.grid_channels, s.height, s.width));
         at_least(need.planes, plane_values(9 * s.grid_channels, s.height, s.width));
         break;
+      case StepKind::sum_grids:
+        at_least(need.map, plane_values(s.outputs, s.height, s.width));
+        at_least(need.planes, plane_values(s.outputs, s.height, s.width));
+        break;
+      case StepKind::convolve: {
+        const int h = s.height / s.scale, w = s.width / s.scale, area = s.scale * s.scale;
+        at_least(need.map, plane_values(s.inputs, h, w));
+        at_least(need.map, plane_values(s.outputs * area, h, w));
+        at_least(need.map, plane_values(s.outputs, s.height, s.width));
+        at_least(need.planes, plane_values(9 * s.inputs, h, w));
+        at_least(need.tile_planes, plane_values(s.outputs, s.scale, s.scale));
+        break;
+      }
+      case StepKind::activate:
+        at_least(need.narrow, round_up(s.inputs, 4) * chunk);
+        break;
       case StepKind::norm_reduce:
         at_least(need.narrow, round_up(s.inputs, 4) * chunk);
         [[fallthrough]];
@@ -79,6 +96,11 @@ MemoryNeed memory_need(const Plan& plan) {
       case StepKind::inject:
         if (!is_still(plan, s))
           at_least(need.planes, plane_values(s.grid_channels, s.height, s.width));
+        break;
+      case StepKind::flow:
+        at_least(need.flow, plane_values(s.outputs, plan.head().height, plan.head().width));
+        at_least(need.prediction, plane_values(plan.config.prediction_planes(), plan.head().height,
+                                               plan.head().width));
         break;
       case StepKind::predict:
         at_least(need.prediction, plane_values(s.inputs, s.height, s.width));
@@ -99,7 +121,7 @@ MemoryNeed memory_need(const Plan& plan) {
 }
 
 size_t MemoryNeed::map_bytes() const {
-  return sizeof(int16_t) * (3 * map + planes + raw + tile + tile_planes + prediction);
+  return sizeof(int16_t) * (3 * map + planes + raw + tile + tile_planes + prediction + 2 * flow);
 }
 size_t MemoryNeed::lane_bytes() const { return narrow + hidden + sizeof(int32_t) * head; }
 
@@ -108,7 +130,8 @@ bool allocate(const MemoryNeed& need, Maps& maps) {
     if (!map.allocate(need.map)) return false;
   return maps.planes.allocate(need.planes) && maps.raw.allocate(need.raw) &&
          maps.tile.allocate(need.tile) && maps.tile_planes.allocate(need.tile_planes) &&
-         maps.prediction.allocate(need.prediction);
+         maps.prediction.allocate(need.prediction) && maps.flow[0].allocate(need.flow) &&
+         maps.flow[1].allocate(need.flow);
 }
 
 bool allocate(const MemoryNeed& need, LaneMemory& lane) {

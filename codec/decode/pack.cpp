@@ -54,12 +54,16 @@ class Packer {
   bool pack_step(const PlanStep& step, PackedStep& out) const {
     switch (step.kind) {
       case StepKind::stem:
+      case StepKind::convolve:
       case StepKind::inject:
+      case StepKind::flow:
       case StepKind::predict:
         return wide(step.weight, step.bias, out.wide);
       case StepKind::norm_reduce:
         return bytes(step.weight, step.bias, kNormFraction, kNormZero, out.reduce);
       case StepKind::norm:
+      case StepKind::sum_grids:
+      case StepKind::activate:
         return true;
       case StepKind::upsample:
         return step.weight < 0 || wide(step.weight, step.bias, out.wide);

@@ -10,6 +10,7 @@
 #include "base/thread_pool.h"
 #include "decode/pack.h"
 #include "format/coded_model.h"
+#include "geometry/displace.h"
 #include "kernels/kernels.h"
 #include "model/plan.h"
 #include "mvinr/types.h"
@@ -33,6 +34,7 @@ struct Maps {
   AlignedArray<int16_t> tile;         // [channels][scale][scale]
   AlignedArray<int16_t> tile_planes;  // the tile before it is made compact
   AlignedArray<int16_t> prediction;   // hybrid mode: the planes warped from the base views
+  AlignedArray<int16_t> flow[2];      // displacements, before and after an enlargement
 };
 
 /// What one thread needs for a part of a layer.
@@ -44,7 +46,7 @@ struct LaneMemory {
 
 /// Sizes in values; what Maps and LaneMemory of this plan need.
 struct MemoryNeed {
-  size_t map = 0, planes = 0, raw = 0, tile = 0, tile_planes = 0, prediction = 0;
+  size_t map = 0, planes = 0, raw = 0, tile = 0, tile_planes = 0, prediction = 0, flow = 0;
   size_t narrow = 0, hidden = 0, head = 0;
   bool operator==(const MemoryNeed&) const = default;
   size_t map_bytes() const;   // of one Maps
@@ -66,8 +68,11 @@ struct SynthesisJob {
   std::span<const CodedTensor> tensors;  // all, in the order of plan.tensors
   const StaticPlanes* still = nullptr;   // of the view
   int width = 0, height = 0;             // of the view
-  // Hybrid mode: the warped prediction, at the trunk's resolution: ModelConfig::prediction_planes().
+  // Hybrid mode: the warped prediction, at the trunk's resolution:
+  // ModelConfig::prediction_planes(). With displacements it is written here, made of the pictures
+  // `displaced`.
   Plane16 prediction;
+  std::span<const DisplaceBase> displaced;
   const MutablePicture* texture = nullptr;
   const MutablePicture* depth = nullptr;
 };

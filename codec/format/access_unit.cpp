@@ -179,7 +179,8 @@ Result<GopInfo> read_gop_info(Bytes data) {
                  .first_frame = beginning.header.first_frame,
                  .frames = beginning.header.frames,
                  .bytes = beginning.prefix.access_unit_bytes,
-                 .base_views = std::move(beginning.header.base_views)};
+                 .base_views = std::move(beginning.header.base_views),
+                 .motion = beginning.header.model.motion};
 }
 
 Result<uint32_t> access_unit_bytes(Bytes data) {

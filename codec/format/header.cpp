@@ -269,17 +269,24 @@ Status check_relations(const Header& h, ErrorCode code) {
     return error(status.error().message);
   }
   if (!h.base_views.empty()) {
+    const bool geometry = h.model.motion != Motion::learned;
+    if (h.model.motion == Motion::learned && h.model.flow_bases != h.base_views.size())
+      return error("the model displaces " + std::to_string(h.model.flow_bases) + " pictures of " +
+                   std::to_string(h.base_views.size()) + " base views");
+    if (h.model.motion == Motion::refined && h.model.flow_bases != 1)
+      return error("the model refines " + std::to_string(h.model.flow_bases) +
+                   " predictions, there is one");
     for (size_t i = 0; i < h.base_views.size(); ++i) {
       const int v = h.base_views[i];
       const std::string name = "base view " + std::to_string(v);
       if (v >= static_cast<int>(h.sequence.views.size())) return error(name + " is not there");
       if (i > 0 && v <= h.base_views[i - 1]) return error("the base views are not in rising order");
-      if (h.sequence.views[static_cast<size_t>(v)].depth == SampleFormat::none)
+      if (geometry && h.sequence.views[static_cast<size_t>(v)].depth == SampleFormat::none)
         return error(name + " has no depth, which the warp to the other views needs");
     }
-    for (size_t v = 0; v < h.sequence.views.size(); ++v)
+    for (size_t v = 0; geometry && v < h.sequence.views.size(); ++v)
       if (!h.sequence.views[v].camera)
-        return error("view " + std::to_string(v) + " has no camera, which hybrid mode needs");
+        return error("view " + std::to_string(v) + " has no camera, which the warp needs");
   }
   if (network.empty()) return ok();
   if (h.model.prediction != !h.base_views.empty())

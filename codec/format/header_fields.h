@@ -34,7 +34,7 @@ inline constexpr Choice kTextureFormats[] = {{1, "4:2:0 8 bit"}, {2, "4:2:0 10 b
 inline constexpr Choice kDepthFormats[] = {{0, "none"}, {3, "8 bit"}, {4, "10 bit"}, {5, "16 bit"}};
 inline constexpr Choice kNoYes[] = {{0, "no"}, {1, "yes"}};
 inline constexpr Choice kCameras[] = {{0, "no"}, {1, "yes"}, {2, "moving"}};
-inline constexpr Choice kOrders[] = {{0, "reduce_first"}, {1, "hinerv"}};
+inline constexpr Choice kOrders[] = {{0, "reduce_first"}, {1, "hinerv"}, {2, "ierv"}};
 inline constexpr Choice kHeads[] = {{0, "shuffle420"}, {1, "full444"}};
 
 template <class Archive, class C>
@@ -84,7 +84,8 @@ template <class Archive, class G>
 Status visit_grid(Archive& a, G& grid) {
   MVINR_TRY(a.integer("stage", grid.stage, 1, 0, 6));
   bool context = grid.coding == GridCoding::context;
-  MVINR_TRY(a.flags({"local", "per_view", "context"}, grid.local, grid.per_view, context));
+  MVINR_TRY(a.flags({"local", "per_view", "context", "nearest"}, grid.local, grid.per_view, context,
+                    grid.nearest));
   if constexpr (Archive::kReads)
     grid.coding = context ? GridCoding::context : GridCoding::factorised;
   MVINR_TRY(a.integer("time_steps", grid.time_steps, 2, 1, kMaxGopFrames));
@@ -105,6 +106,41 @@ Status visit_model(Archive& a, M& model) {
   return a.list("grid", 0, model.grids, 1, 16, [&](auto& g) { return visit_grid(a, g); });
 }
 
+inline constexpr Choice kMotions[] = {{0, "geometry"}, {1, "learned"}, {2, "refined"}};
+inline constexpr Choice kFusions[] = {{0, "gates"}, {1, "softmax"}};
+
+/// A number in -kMaxOffset..kMaxOffset.
+template <class Archive, class T>
+Status visit_offset(Archive& a, const char* name, T& value) {
+  int biased = value + kMaxOffset;
+  MVINR_TRY(a.integer(name, biased, 2, 0, 2 * kMaxOffset));
+  if constexpr (Archive::kReads) value = static_cast<int16_t>(biased - kMaxOffset);
+  return ok();
+}
+
+/// Hybrid mode: behind the model's other fields.
+template <class Archive, class H>
+Status visit_motion(Archive& a, H& header) {
+  auto& model = header.model;
+  return a.group("motion", [&]() -> Status {
+    MVINR_TRY(a.choice("kind", model.motion, kMotions));
+    MVINR_TRY(a.choice("fusion", model.fusion, kFusions));
+    if (model.motion == Motion::geometry) return ok();
+    const bool learned = model.motion == Motion::learned;
+    MVINR_TRY(a.integer("flow_stage", model.flow_stage, 1, 1, 6));
+    MVINR_TRY(a.integer("flow_shift", model.flow_shift, 1, 0, kMaxFlowShift));
+    if constexpr (Archive::kReads) {
+      model.flow_bases = static_cast<uint8_t>(learned ? header.base_views.size() : 1);
+      if (learned) model.offsets.resize(size_t{model.views} * model.flow_bases);
+    }
+    for (auto& offset : model.offsets) {
+      MVINR_TRY(visit_offset(a, "offset_x", offset.x));
+      MVINR_TRY(visit_offset(a, "offset_y", offset.y));
+    }
+    return ok();
+  });
+}
+
 /// H is Header or const Header.
 template <class Archive, class H>
 Status visit(Archive& a, H& header) {
@@ -118,7 +154,9 @@ Status visit(Archive& a, H& header) {
     header.model.views = static_cast<uint8_t>(header.network_views().size());
     header.model.prediction = !header.base_views.empty() && header.model.views > 0;
   }
-  return header.model.views > 0 ? visit_model(a, header.model) : ok();
+  if (header.model.views == 0) return ok();
+  MVINR_TRY(visit_model(a, header.model));
+  return header.base_views.empty() ? ok() : visit_motion(a, header);
 }
 
 }  // namespace mvinr

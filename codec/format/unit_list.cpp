@@ -40,8 +40,10 @@ bool is_base(const Header& header, int view) {
 }
 
 bool has_base(const AccessUnit& unit, int view) {
+  const bool depth =
+      unit.header.sequence.views[static_cast<size_t>(view)].depth != SampleFormat::none;
   return unit.find(UnitType::base, base_unit_index(view, Component::texture)) != nullptr &&
-         unit.find(UnitType::base, base_unit_index(view, Component::depth)) != nullptr;
+         (!depth || unit.find(UnitType::base, base_unit_index(view, Component::depth)) != nullptr);
 }
 
 }  // namespace
@@ -67,7 +69,8 @@ Result<std::vector<ViewState>> view_states(Bytes access_unit) {
   std::vector<ViewState> states(header.sequence.views.size(), ViewState::there);
   const ViewState missing = is_whole(unit, access_unit) ? ViewState::left_out : ViewState::damaged;
   // Without the poses of moving cameras nothing can be predicted.
-  bool predictable = header.base_views.empty() || !has_moving_cameras(header.sequence) ||
+  bool predictable = header.base_views.empty() || model.motion == Motion::learned ||
+                     !has_moving_cameras(header.sequence) ||
                      unit.find(UnitType::cameras) != nullptr;
   for (const int view : header.base_views) {
     if (has_base(unit, view)) continue;

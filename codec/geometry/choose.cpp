@@ -167,4 +167,13 @@ Result<BaseChoice> choose_base_views(std::span<const Instant> instants, int coun
   return choice;
 }
 
+Motion automatic_motion(const SequenceInfo& sequence, std::span<const int> base_views) {
+  bool geometry = true;
+  for (const ViewInfo& view : sequence.views) geometry = geometry && view.camera.has_value();
+  for (const int v : base_views)
+    if (v >= 0 && size_t(v) < sequence.views.size())
+      geometry = geometry && sequence.views[size_t(v)].depth != SampleFormat::none;
+  return geometry ? Motion::geometry : Motion::learned;
+}
+
 }  // namespace mvinr

@@ -1,4 +1,6 @@
 // Texture between the pixels: cubic convolution of 4x4 samples.
+#include "geometry/interpolate.h"
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -18,35 +20,17 @@ inline __attribute__((always_inline)) int32_t between(int32_t v, int32_t low, in
   return v > high ? high : v;
 }
 
-// Cubic convolution (Keys, 1981, equation 15: a = -1/2) at sixteenths, Q7; each row's sum is 128.
-constexpr std::array<std::array<int32_t, 4>, 16> make_filter() {
-  std::array<std::array<int32_t, 4>, 16> filter{};
-  const auto round = [](int numerator) {  // of 1/8192 to Q7
-    return (numerator + 32 + (1 << 20)) / 64 - (1 << 14);
-  };
-  for (int t = 0; t < 16; ++t) {
-    const int s = 16 - t;
-    // 2 w(-1) = -t^3 + 2 t^2 - t, 2 w(0) = 3 t^3 - 5 t^2 + 2, the others mirrored.
-    filter[t][0] = round(-t * t * t + 32 * t * t - 256 * t);
-    filter[t][3] = round(-s * s * s + 32 * s * s - 256 * s);
-    filter[t][1] = round(3 * t * t * t - 80 * t * t + 8192);
-    filter[t][2] = 128 - filter[t][0] - filter[t][1] - filter[t][3];
-  }
-  return filter;
-}
-
 /// Weights of the 4x4 samples around a position, row by row, Q14 (at most 2^14); of sixteenth x of
 /// a column and y of a row at [16 y + x]. As products, so that one multiply-add instruction takes
 /// all sixteen samples.
 using Weights = std::array<int16_t, 16>;
 constexpr std::array<Weights, 256> make_weights() {
   std::array<Weights, 256> weights{};
-  const auto filter = make_filter();
   for (size_t y = 0; y < 16; ++y)
     for (size_t x = 0; x < 16; ++x)
       for (size_t row = 0; row < 4; ++row)
         for (size_t column = 0; column < 4; ++column)
-          weights[16 * y + x][4 * row + column] = int16_t(filter[y][row] * filter[x][column]);
+          weights[16 * y + x][4 * row + column] = int16_t(kFilter[y][row] * kFilter[x][column]);
   return weights;
 }
 alignas(64) constexpr auto kWeights = make_weights();
@@ -65,8 +49,8 @@ MVINR_CLONES void locate(const Area<int16_t>& plane, int width, int height, int 
   }
 }
 
-void interpolate(const int16_t* origin, ptrdiff_t stride, const int32_t* offset,
-                 const int32_t* weights, int begin, int end, int32_t* out) {
+void interpolate_rest(const int16_t* origin, ptrdiff_t stride, const int32_t* offset,
+                      const int32_t* weights, int begin, int end, int32_t* out) {
   for (int x = begin; x < end; ++x) {
     const int16_t* from = origin + offset[x];
     const Weights& w = kWeights[size_t(weights[x])];
@@ -123,7 +107,7 @@ void sample_row(const Area<int16_t>& plane, int width, int height, int half, con
     done =
         interpolate_avx2(plane.origin, plane.stride, scratch.offset, scratch.weights, count, out);
 #endif
-  interpolate(plane.origin, plane.stride, scratch.offset, scratch.weights, done, count, out);
+  interpolate_rest(plane.origin, plane.stride, scratch.offset, scratch.weights, done, count, out);
 }
 
 }  // namespace mvinr

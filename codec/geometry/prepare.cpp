@@ -1,31 +1,7 @@
 // Base pictures in the form that warping reads: bordered by repetition, and depth as inverse depth.
-#include <algorithm>
-#include <cstring>
-
 #include "geometry/warp_parts.h"
 
 namespace mvinr {
-namespace {
-
-template <typename T>
-void add_side_borders(const Area<T>& area, int y) {
-  T* row = area.row(y);
-  std::fill(row - kWarpBorder, row, row[0]);
-  std::fill(row + area.width, row + area.width + kWarpBorder, row[area.width - 1]);
-}
-
-template <typename T>
-void add_top_and_bottom(const Area<T>& area) {
-  const size_t bytes = size_t(area.stride) * sizeof(T);
-  for (int i = 1; i <= kWarpBorder; ++i) {
-    std::memcpy(area.row(-i) - kWarpBorder, area.row(0) - kWarpBorder, bytes);
-    std::memcpy(area.row(area.height - 1 + i) - kWarpBorder,
-                area.row(area.height - 1) - kWarpBorder, bytes);
-  }
-}
-
-}  // namespace
-
 Base prepare_base(const ViewMap& map, const Picture* texture, const Picture& depth,
                   WarpMemory& memory, ThreadPool* pool) {
   const int width = map.base_width, height = map.base_height;

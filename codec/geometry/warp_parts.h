@@ -1,6 +1,9 @@
 // The steps of warping (docs/bitstream.md 7), each in a file of its own.
 #pragma once
 
+#include <algorithm>
+#include <cstring>
+
 #include "geometry/warp.h"
 
 namespace mvinr {
@@ -23,6 +26,24 @@ Area<T> bordered(AlignedArray<T>& memory, int width, int height) {
 template <typename T>
 Area<T> plain(AlignedArray<T>& memory, int width, int height) {
   return {memory.data(), width, width, height};
+}
+
+/// Repeats the samples of a row into its borders, then the first and last row.
+template <typename T>
+inline void add_side_borders(const Area<T>& area, int y) {
+  T* row = area.row(y);
+  std::fill(row - kWarpBorder, row, row[0]);
+  std::fill(row + area.width, row + area.width + kWarpBorder, row[area.width - 1]);
+}
+
+template <typename T>
+inline void add_top_and_bottom(const Area<T>& area) {
+  const size_t bytes = size_t(area.stride) * sizeof(T);
+  for (int i = 1; i <= kWarpBorder; ++i) {
+    std::memcpy(area.row(-i) - kWarpBorder, area.row(0) - kWarpBorder, bytes);
+    std::memcpy(area.row(area.height - 1 + i) - kWarpBorder,
+                area.row(area.height - 1) - kWarpBorder, bytes);
+  }
 }
 
 /// The base at work.

@@ -77,6 +77,26 @@ Status check_canvas(const ModelConfig& m) {
   return ok();
 }
 
+/// Stage 0: shared grids and those of the view, side by side of each kind, are added; local grids
+/// are added as they are.
+Status check_ierv_grids(const ModelConfig& m) {
+  for (const bool per_view : {false, true}) {
+    const int channels = m.input_channels(per_view);
+    if (channels != m.stem_channels && !(per_view && channels == 0))
+      return corrupt(std::string("model.grids of stage 0 ") + (per_view ? "per view" : "shared") +
+                     " have " + std::to_string(channels) + " channels, the stem " +
+                     std::to_string(m.stem_channels));
+  }
+  for (int i = 1; i <= static_cast<int>(m.stages.size()); ++i) {
+    const StageConfig& s = m.stages[static_cast<size_t>(i) - 1];
+    const std::string stage = "stage " + std::to_string(i) + ".";
+    if (const int local = m.grid_channels(i, true); local != 0 && local != s.channels)
+      return corrupt("model." + stage + "local grids have " + std::to_string(local) +
+                     " channels, the stage " + std::to_string(s.channels));
+  }
+  return ok();
+}
+
 Status check_grids(const ModelConfig& m) {
   MVINR_TRY(in_range("grids", static_cast<int64_t>(m.grids.size()), 1, 16));
   for (size_t i = 0; i < m.grids.size(); ++i) {
@@ -89,8 +109,28 @@ Status check_grids(const ModelConfig& m) {
     MVINR_TRY(in_range(grid + "channels", g.channels, 1, 256));
     MVINR_TRY(in_range(grid + "coding", static_cast<int>(g.coding), 0, 1));
   }
+  if (m.order == StageOrder::ierv) return check_ierv_grids(m);
   return in_range("channels of the grids of stage 0", m.grid_channels(0, false), 1,
                   kMaxStemGridChannels);
+}
+
+Status check_motion(const ModelConfig& m) {
+  MVINR_TRY(in_range("motion", static_cast<int>(m.motion), 0, 2));
+  MVINR_TRY(in_range("fusion", static_cast<int>(m.fusion), 0, 1));
+  if (m.motion != Motion::learned && !m.depth) return corrupt("model.motion geometry needs depth");
+  if (!m.has_flow()) return ok();
+  MVINR_TRY(in_range("flow_stage", m.flow_stage, 1, static_cast<int64_t>(m.stages.size())));
+  MVINR_TRY(in_range("flow_shift", m.flow_shift, 0, kMaxFlowShift));
+  MVINR_TRY(in_range("flow_bases", m.flow_bases, 1, kMaxBaseViews));
+  const size_t offsets = m.motion == Motion::learned ? size_t{m.views} * m.flow_bases : 0;
+  if (m.offsets.size() != offsets)
+    return corrupt("model.offsets has " + std::to_string(m.offsets.size()) + " entries, must be " +
+                   std::to_string(offsets));
+  for (const Offset& o : m.offsets) {
+    MVINR_TRY(in_range("offset x", o.x, -kMaxOffset, kMaxOffset));
+    MVINR_TRY(in_range("offset y", o.y, -kMaxOffset, kMaxOffset));
+  }
+  return ok();
 }
 
 /// How many symbols each unit holds, without building the list of tensors of 64 views.
@@ -131,13 +171,18 @@ void add_stage(const ModelConfig& m, int stage, std::vector<TensorSpec>& specs) 
     specs.push_back(weight(name + "reduce", s.channels, m.stage_channels(stage - 1)));
     specs.push_back(bias(name + "reduce", s.channels));
   }
-  if (const int inputs = m.grid_channels(stage, true); inputs > 0) {
+  if (m.order == StageOrder::ierv) {
+    const int scale = s.scale;
+    specs.push_back(
+        weight(name + "convolution", s.channels * scale * scale, 9 * m.stage_channels(stage - 1)));
+    specs.push_back(bias(name + "convolution", s.channels * scale * scale));
+  } else if (const int inputs = m.grid_channels(stage, true); inputs > 0) {
     specs.push_back(weight(name + "local", entry, inputs));
     specs.push_back(bias(name + "local", entry));
   }
   if (const int inputs = m.grid_channels(stage, false); inputs > 0)
     specs.push_back(weight(name + "grid", entry, inputs));
-  if (stage == static_cast<int>(m.stages.size()) && m.prediction) {
+  if (stage == static_cast<int>(m.stages.size()) && m.conditions()) {
     specs.push_back(weight(name + "prediction", entry, m.prediction_planes()));
     specs.push_back(bias(name + "prediction", entry));
   }
@@ -152,6 +197,10 @@ void add_stage(const ModelConfig& m, int stage, std::vector<TensorSpec>& specs) 
     if (s.bias) specs.push_back(bias(block + "fc1", hidden));
     specs.push_back(weight(block + "fc2", s.channels, hidden));
     if (s.bias) specs.push_back(bias(block + "fc2", s.channels));
+  }
+  if (m.has_flow() && stage == m.flow_stage) {
+    specs.push_back(weight(name + "flow", m.flow_outputs(), s.channels));
+    specs.push_back(bias(name + "flow", m.flow_outputs()));
   }
 }
 
@@ -185,7 +234,7 @@ int ModelConfig::stage_channels(int stage) const {
 }
 
 int ModelConfig::entry_channels(int stage) const {
-  return stage_channels(order == StageOrder::reduce_first ? stage : stage - 1);
+  return stage_channels(order == StageOrder::hinerv ? stage - 1 : stage);
 }
 
 int ModelConfig::grid_channels(int stage, bool local) const {
@@ -195,11 +244,18 @@ int ModelConfig::grid_channels(int stage, bool local) const {
   return channels;
 }
 
+int ModelConfig::input_channels(bool per_view) const {
+  int channels = 0;
+  for (const GridConfig& g : grids)
+    if (g.stage == 0 && g.per_view == per_view) channels += g.channels;
+  return channels;
+}
+
 int ModelConfig::picture_outputs() const {
   return head == HeadKind::shuffle420 ? 6 + (depth ? 4 : 0) : 3 + (depth ? 1 : 0);
 }
 
-int ModelConfig::gate_outputs() const { return prediction ? 5 : 0; }
+int ModelConfig::gate_outputs() const { return prediction ? 4 + (depth ? 1 : 0) : 0; }
 
 int64_t TensorSpec::count() const {
   int64_t count = 1;
@@ -215,8 +271,10 @@ int TensorSpec::step_count() const {
 std::vector<TensorSpec> tensor_specs(const ModelConfig& m) {
   std::vector<TensorSpec> specs;
   if (m.views == 0) return specs;
-  specs.push_back(weight("stem", m.stem_channels, m.grid_channels(0, false) * 9));
-  specs.push_back(bias("stem", m.stem_channels));
+  if (m.order != StageOrder::ierv) {
+    specs.push_back(weight("stem", m.stem_channels, m.grid_channels(0, false) * 9));
+    specs.push_back(bias("stem", m.stem_channels));
+  }
   const int stages = static_cast<int>(m.stages.size());
   for (int stage = 1; stage <= stages; ++stage) add_stage(m, stage, specs);
   specs.push_back(weight("head", m.head_outputs(), m.stage_channels(stages)));
@@ -233,13 +291,14 @@ std::vector<TensorSpec> tensor_specs(const ModelConfig& m) {
 Status validate(const ModelConfig& m) {
   MVINR_TRY(in_range("frames", m.frames, 1, kMaxGopFrames));
   MVINR_TRY(in_range("views", m.views, 1, kMaxViews));
-  MVINR_TRY(in_range("order", static_cast<int>(m.order), 0, 1));
+  MVINR_TRY(in_range("order", static_cast<int>(m.order), 0, 2));
   MVINR_TRY(in_range("head", static_cast<int>(m.head), 0, 1));
-  if (m.prediction && (m.head != HeadKind::shuffle420 || !m.depth))
-    return corrupt("model.prediction needs depth and the head shuffle420");
+  if (m.prediction && m.head != HeadKind::shuffle420)
+    return corrupt("model.prediction needs the head shuffle420");
   MVINR_TRY(check_stages(m));
   MVINR_TRY(check_canvas(m));
   MVINR_TRY(check_grids(m));
+  if (m.prediction) MVINR_TRY(check_motion(m));
   return check_symbols(m);
 }
 

@@ -17,6 +17,9 @@ enum class StageOrder : uint8_t {
   // LN -> bilinear -> + local grids -> blocks, the first of which maps C_prev -> C without residual
   // (HiNeRV, arXiv 2306.09818, section 3).
   hinerv = 1,
+  // LN -> 3x3 convolution -> pixel shuffle -> + grids -> LN -> GELU (-> blocks): IERV (arXiv
+  // 2311.17350), with LayerNorm for its InstanceNorm, which needs the whole frame at once.
+  ierv = 2,
 };
 
 enum class HeadKind : uint8_t {
@@ -37,6 +40,7 @@ struct GridConfig {
   bool per_view = false;    // one grid per view, or one shared by all views
   uint16_t time_steps = 1;  // 1: static
   uint16_t channels = 1;
+  bool nearest = false;  // in time: no interpolation
   GridCoding coding = GridCoding::context;
   bool operator==(const GridConfig&) const = default;
 };
@@ -51,6 +55,24 @@ struct StageConfig {
   bool operator==(const StageConfig&) const = default;
 };
 
+/// Hybrid mode: how the head joins the prediction and the network's own picture.
+enum class Fusion : uint8_t {
+  // picture = network + gate * prediction, gate = clamp(mask + head output) (bitstream.md 5.8)
+  gates = 0,
+  // picture = (1 - w) * network + w * prediction, w = sigmoid(head output): the softmax over two
+  // logits of IERV (arXiv 2311.17350)
+  softmax = 1,
+};
+
+/// A displacement in whole luma samples that is added to what the network yields.
+struct Offset {
+  int16_t x = 0, y = 0;
+  bool operator==(const Offset&) const = default;
+};
+inline constexpr int kMaxOffset = 4096;
+inline constexpr int kMaxFlowShift = 3;
+inline constexpr int kFlowOutputs = 3;  // per base view: x, y, confidence
+
 struct ModelConfig {
   uint16_t canvas_width = 0;  // multiples of total_scale(); every view is cropped from this canvas
   uint16_t canvas_height = 0;
@@ -58,8 +80,17 @@ struct ModelConfig {
   uint8_t views = 1;    // views that the network renders (hybrid: all but the base views)
   bool depth = false;   // the head has depth outputs
   // Hybrid mode: the prediction warped from the base views enters the last stage, and the head adds
-  // to it (docs/bitstream.md 5.8). Only with shuffle420 and depth.
+  // to it (docs/bitstream.md 5.8). Only with shuffle420.
   bool prediction = false;
+  Motion motion = Motion::geometry;
+  Fusion fusion = Fusion::gates;
+  // Motion learned and refined (docs/bitstream.md 8). The stage, 1 .. stages, whose output the flow
+  // layer reads (behind the last one the prediction meets the head alone); its Q10 outputs times
+  // 2^flow_shift are displacements in 1/256 luma samples.
+  uint8_t flow_stage = 0;
+  uint8_t flow_shift = 0;
+  uint8_t flow_bases = 0;       // pictures that are displaced: learned: base views, refined: 1
+  std::vector<Offset> offsets;  // [view][base]; learned only
   StageOrder order = StageOrder::reduce_first;
   HeadKind head = HeadKind::shuffle420;
   uint16_t stem_channels = 32;
@@ -73,12 +104,17 @@ struct ModelConfig {
   int stage_height(int stage) const;
   int stage_channels(int stage) const;  // 0: stem_channels
   /// Channels of the feature map just after the upsampling of stage i >= 1.
-  int entry_channels(int stage) const;             // reduce_first: channels of i; hinerv: of i - 1
+  int entry_channels(int stage) const;             // hinerv: channels of i - 1; else of i
   int grid_channels(int stage, bool local) const;  // sum over the grids of that kind
+  int input_channels(bool per_view) const;         // of the grids of stage 0 of that kind
   int picture_outputs() const;                     // of the head: Y U V (depth)
-  int gate_outputs() const;  // of the head, behind those: 4 luma, 1 depth; 0 without prediction
+  int gate_outputs() const;  // of the head, behind those: 4 luma, 1 depth (if any); hybrid mode
   int head_outputs() const { return picture_outputs() + gate_outputs(); }
-  /// Planes of the warped prediction at the trunk's resolution: 4 Y, U, V, 4 depth, 4 mask.
+  /// The prediction enters the last stage.
+  bool conditions() const { return prediction && !(has_flow() && flow_stage == stages.size()); }
+  bool has_flow() const { return prediction && motion != Motion::geometry; }
+  int flow_outputs() const { return has_flow() ? kFlowOutputs * flow_bases : 0; }
+  /// Planes of the warped prediction at the trunk's resolution: 4 Y, U, V, (4 depth,) 4 mask.
   int prediction_planes() const { return prediction ? picture_outputs() + 4 : 0; }
 };
 
@@ -123,8 +159,9 @@ std::vector<TensorSpec> tensor_specs(const ModelConfig& config);
 /// Names and definitions of the built-in profiles. `auto` picks by samples and views.
 std::vector<std::string> model_profile_names();
 /// `network_views`: those that the network renders (hybrid mode: without the base views); empty:
-/// all.
+/// all. `motion`: hybrid mode; offsets of displacements are 0.
 Result<ModelConfig> make_profile(const std::string& name, const SequenceInfo& sequence, int frames,
-                                 const std::vector<int>& network_views = {});
+                                 const std::vector<int>& network_views = {},
+                                 Motion motion = Motion::geometry);
 
 }  // namespace mvinr

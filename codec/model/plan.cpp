@@ -75,6 +75,13 @@ class Builder {
   }
 
   void add_stem() {
+    if (plan_.config.order == StageOrder::ierv) {
+      PlanStep sum = step(StepKind::sum_grids, 0, 0, plan_.config.stage_channels(0));
+      take_grids(sum, false);
+      sum.inputs = sum.grid_channels;
+      plan_.steps.push_back(std::move(sum));
+      return;
+    }
     PlanStep s = step(StepKind::stem, 0, 0, plan_.config.stage_channels(0));
     take_grids(s, false);
     s.inputs = s.grid_channels;
@@ -83,13 +90,10 @@ class Builder {
     plan_.steps.push_back(std::move(s));
   }
 
-  void add_stage(int stage) {
+  /// reduce_first and hinerv.
+  void add_upsampling(int stage, int before, int entry) {
     const ModelConfig& config = plan_.config;
-    const StageConfig& shape = config.stages[stage - 1];
     const std::string prefix = "stage" + std::to_string(stage) + ".";
-    const int before = config.stage_channels(stage - 1);
-    const int entry = config.entry_channels(stage);
-
     // Before the upsampling: at the resolution of the previous stage.
     const bool reduce = config.order == StageOrder::reduce_first;
     PlanStep norm = step(reduce ? StepKind::norm_reduce : StepKind::norm, stage, before, entry);
@@ -102,13 +106,32 @@ class Builder {
     plan_.steps.push_back(std::move(norm));
 
     PlanStep up = step(StepKind::upsample, stage, entry, entry);
-    up.scale = shape.scale;
+    up.scale = config.stages[stage - 1].scale;
     take_grids(up, true);
     if (!up.grids.empty()) {
       up.weight = tensor(prefix + "local.weight");
       up.bias = tensor(prefix + "local.bias");
     }
     plan_.steps.push_back(std::move(up));
+  }
+
+  void add_stage(int stage) {
+    const ModelConfig& config = plan_.config;
+    const StageConfig& shape = config.stages[stage - 1];
+    const std::string prefix = "stage" + std::to_string(stage) + ".";
+    const int before = config.stage_channels(stage - 1);
+    const int entry = config.entry_channels(stage);
+
+    if (config.order == StageOrder::ierv) {
+      PlanStep convolve = step(StepKind::convolve, stage, before, entry);
+      convolve.scale = shape.scale;
+      convolve.weight = tensor(prefix + "convolution.weight");
+      convolve.bias = tensor(prefix + "convolution.bias");
+      take_grids(convolve, true);
+      plan_.steps.push_back(std::move(convolve));
+    } else {
+      add_upsampling(stage, before, entry);
+    }
 
     PlanStep inject = step(StepKind::inject, stage, entry, entry);
     take_grids(inject, false);
@@ -116,12 +139,14 @@ class Builder {
       inject.weight = tensor(prefix + "grid.weight");
       plan_.steps.push_back(std::move(inject));
     }
-    if (config.prediction && stage == static_cast<int>(config.stages.size())) {
+    if (config.conditions() && stage == static_cast<int>(config.stages.size())) {
       PlanStep predict = step(StepKind::predict, stage, config.prediction_planes(), entry);
       predict.weight = tensor(prefix + "prediction.weight");
       predict.bias = tensor(prefix + "prediction.bias");
       plan_.steps.push_back(std::move(predict));
     }
+    if (config.order == StageOrder::ierv)
+      plan_.steps.push_back(step(StepKind::activate, stage, entry, entry));
 
     int inputs = entry;
     for (int j = 0; j < shape.depth; ++j) {
@@ -141,12 +166,18 @@ class Builder {
       inputs = block.outputs;
       plan_.steps.push_back(std::move(block));
     }
+    if (config.has_flow() && stage == config.flow_stage) {
+      PlanStep flow = step(StepKind::flow, stage, inputs, config.flow_outputs());
+      flow.weight = tensor(prefix + "flow.weight");
+      flow.bias = tensor(prefix + "flow.bias");
+      plan_.steps.push_back(std::move(flow));
+    }
   }
 
   void add_head() {
     const ModelConfig& config = plan_.config;
     const int last = static_cast<int>(config.stages.size());
-    PlanStep s = step(StepKind::head, last, plan_.steps.back().outputs, config.head_outputs());
+    PlanStep s = step(StepKind::head, last, config.stage_channels(last), config.head_outputs());
     s.weight = tensor("head.weight");
     s.bias = tensor("head.bias");
     plan_.steps.push_back(std::move(s));
@@ -172,7 +203,8 @@ std::vector<int> rows_needed(const Plan& plan, int picture_height) {
     rows[i] = need;
     // Now what this step reads from the one before it.
     if (s.kind == StepKind::block) need += 1;
-    if (s.kind == StepKind::upsample) need = (need - 1) / s.scale + 2;
+    if (s.kind == StepKind::upsample || s.kind == StepKind::convolve)
+      need = (need - 1) / s.scale + 2;
   }
   return rows;
 }
@@ -187,6 +219,7 @@ int64_t multiply_adds(const Plan& plan) {
         break;
       case StepKind::norm_reduce:
       case StepKind::predict:
+      case StepKind::flow:
         per_position = int64_t{s.inputs} * s.outputs;
         break;
       case StepKind::inject:
@@ -198,8 +231,13 @@ int64_t multiply_adds(const Plan& plan) {
       case StepKind::head:
         per_position = int64_t{s.inputs} * s.outputs;
         break;
+      case StepKind::convolve:  // scale^2 outputs per channel, at a scale^2-th of the positions
+        per_position = int64_t{9} * s.inputs * s.outputs;
+        break;
       case StepKind::norm:
       case StepKind::upsample:
+      case StepKind::sum_grids:
+      case StepKind::activate:
         break;
     }
     sum += per_position * s.height * s.width;

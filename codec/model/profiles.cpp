@@ -37,6 +37,14 @@ constexpr HiNerv kHiNerv[] = {
     {"mv-hinerv-m", 400, 4, 8},  {"mv-hinerv-l", 560, 8, 16},
 };
 
+constexpr uint8_t kFlowStage = 1;  // displacements are made at 1/8 of the canvas
+
+struct Ierv {
+  const char* name;
+  int grid_channels;  // C of the paper's "fea_hw_dim"
+};
+constexpr Ierv kIerv[] = {{"ierv-s", 20}, {"ierv-m", 40}, {"ierv-l", 80}};
+
 int round_up(int v, int multiple) { return (v + multiple - 1) / multiple * multiple; }
 int divide_up(int v, int by) { return (v + by - 1) / by; }
 
@@ -116,6 +124,43 @@ void hinerv(const HiNerv& p, int width, int height, int frames, ModelConfig& c) 
   }
 }
 
+/// IERV (arXiv 2311.17350): time grids and a view grid that are added, stages of convolution, pixel
+/// shuffle and a grid per view, softmax fusion. The last of its five enlargements is the head's.
+void ierv(const Ierv& p, int width, int height, int frames, ModelConfig& c) {
+  constexpr int kExpansion = 8, kLeast = 24;  // its "expansion" and "lower_width"
+  c.order = StageOrder::ierv;
+  c.head = HeadKind::shuffle420;
+  c.stem_channels = uint16_t(p.grid_channels);
+  const bool large = width >= 960 || height >= 540;
+  const int scales[4] = {large ? 5 : 2, large ? 3 : 2, 2, 2};
+  int channels = p.grid_channels * kExpansion;
+  for (int i = 0; i < 4; ++i, channels = std::max(channels / 2, kLeast))
+    c.stages.push_back(
+        {.scale = uint8_t(scales[i]), .channels = uint16_t(channels), .depth = 0, .expansion = 1});
+  const auto add = [&](int stage, bool local, bool per_view, int time_steps, int channels) {
+    c.grids.push_back({.stage = uint8_t(stage),
+                       .local = local,
+                       .per_view = per_view,
+                       .time_steps = uint16_t(time_steps),
+                       .channels = uint16_t(channels),
+                       .nearest = true});
+  };
+  add(0, false, false, frames, p.grid_channels / 2);
+  add(0, false, false, steps_of(frames, 2), p.grid_channels / 2);
+  add(0, false, true, 1, p.grid_channels);
+  for (int i = 1; i <= 4; ++i) add(i, true, true, 1, c.stages[size_t(i) - 1].channels);
+}
+
+void set_motion(Motion motion, int bases, ModelConfig& c) {
+  c.motion = motion;
+  if (c.order == StageOrder::ierv) c.fusion = Fusion::softmax;
+  if (!c.has_flow()) return;
+  // IERV's flow head reads the last feature map.
+  c.flow_stage = c.order == StageOrder::ierv ? uint8_t(c.stages.size()) : kFlowStage;
+  c.flow_bases = uint8_t(motion == Motion::learned ? bases : 1);
+  if (motion == Motion::learned) c.offsets.resize(size_t(c.views) * size_t(bases));
+}
+
 /// About 0.1 to 0.4 weights per canvas sample and frame pay off in minutes of training. Hybrid
 /// mode: xs is no better than xxs after the same steps, and each takes 1.5 times as long.
 std::string automatic(const std::vector<ViewInfo>& views, int frames, bool hybrid) {
@@ -131,11 +176,12 @@ std::vector<std::string> model_profile_names() {
   std::vector<std::string> names = {"auto"};
   for (const RealTime& p : kRealTime) names.push_back(p.name);
   for (const HiNerv& p : kHiNerv) names.push_back(p.name);
+  for (const Ierv& p : kIerv) names.push_back(p.name);
   return names;
 }
 
 Result<ModelConfig> make_profile(const std::string& name, const SequenceInfo& sequence, int frames,
-                                 const std::vector<int>& network_views) {
+                                 const std::vector<int>& network_views, Motion motion) {
   MVINR_TRY(validate(sequence));
   std::vector<ViewInfo> views;
   for (const int v : network_views) views.push_back(sequence.views[static_cast<size_t>(v)]);
@@ -159,12 +205,15 @@ Result<ModelConfig> make_profile(const std::string& name, const SequenceInfo& se
     if (wanted == p.name) real_time(p, width, frames, c);
   for (const HiNerv& p : kHiNerv)
     if (wanted == p.name) hinerv(p, width, height, frames, c);
+  for (const Ierv& p : kIerv)
+    if (wanted == p.name) ierv(p, width, height, frames, c);
   if (c.stages.empty()) {
     std::string all;
     for (const std::string& n : model_profile_names()) all += (all.empty() ? "" : ", ") + n;
     return Error{ErrorCode::invalid_argument,
                  "unknown profile '" + name + "' (known: " + all + ")"};
   }
+  if (c.prediction) set_motion(motion, int(sequence.views.size() - views.size()), c);
   set_canvas(c, width, height);
   MVINR_TRY(validate(c));
   return c;

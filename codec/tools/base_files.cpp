@@ -70,6 +70,7 @@ void BaseFiles::give(Decoder& decoder, const GopInfo& gop, uint64_t begin, uint6
     const ViewInfo& info = gop.sequence.views[size_t(view)];
     for (const Component component : {Component::texture, Component::depth}) {
       const SampleFormat format = component == Component::texture ? info.texture : info.depth;
+      if (format == SampleFormat::none) continue;
       File& file = open(info, view, component);
       for (uint64_t frame = begin; frame < end; ++frame) {
         if (frame >= uint64_t(file.reader->frames()))
@@ -98,7 +99,10 @@ std::string BaseExtractor::add(Bytes access_unit) {
   if (!gop.has_value()) return gop.error().message;
   const std::vector<BaseUnit> units = decoder_->base_units();
   std::string wrong;
-  if (units.size() < 2 * gop->base_views.size()) wrong = "a BASE unit is damaged or missing";
+  size_t expected = 0;
+  for (const int view : gop->base_views)
+    expected += gop->sequence.views[size_t(view)].depth == SampleFormat::none ? 1 : 2;
+  if (units.size() < expected) wrong = "a BASE unit is damaged or missing";
   for (const BaseUnit& unit : units) {
     const auto payload = read_base_payload(unit.payload);
     if (!payload.has_value()) {

@@ -35,11 +35,14 @@ void BaseStore::clear() {
   pictures_.clear();
   units_.clear();
   predictions_.clear();
+  displaced_.clear();
 }
 
 Status BaseStore::complete(int frames) const {
   for (const int view : base_views_) {
     for (const Component c : {Component::texture, Component::depth}) {
+      if (c == Component::depth && sequence_.views[size_t(view)].depth == SampleFormat::none)
+        continue;
       for (int t = 0; t < frames; ++t)
         if (!pictures_.contains(key({t, view, c})))
           return Error{ErrorCode::invalid_argument,
@@ -64,7 +67,10 @@ std::vector<UnitPayload> BaseStore::units() const {
 Status BaseStore::predict(const ModelConfig& config, const std::vector<int>& views, Poses poses,
                           std::stop_token stop) {
   predictions_.clear();
+  displaced_.clear();
   if (base_views_.empty()) return ok();
+  if (config.motion == Motion::learned) return prepare_bases(config, stop);
+  const bool refined = config.motion == Motion::refined;
   Rig rig(sequence_, std::move(poses));
   MVINR_TRY(rig.make_maps(base_views_, views, config.frames));
   const int h = config.canvas_height / 2, w = config.canvas_width / 2;
@@ -74,6 +80,7 @@ Status BaseStore::predict(const ModelConfig& config, const std::vector<int>& vie
   const int frames = config.frames;
   for (int t = 0; t < frames; ++t) {
     std::vector<at::Tensor> of_views;
+    std::vector<DisplacedPicture> to_move(refined ? views.size() : 0);
     for (size_t k = 0; k < views.size(); ++k) {
       if (stop.stop_requested()) return Error{ErrorCode::cancelled, "encoding was stopped"};
       const std::span<const ViewMap> maps = rig.maps(t, views[k]);
@@ -83,12 +90,56 @@ Status BaseStore::predict(const ModelConfig& config, const std::vector<int>& vie
                           at({t, base_views_[b], Component::depth}).picture()});
       MVINR_TRY(warp(inputs, rig.placed(t, views[k]),
                      {warped.mutable_data_ptr<int16_t>(), stride, w, h}, memory));
+      if (refined) {
+        MVINR_TRY(
+            prepare_displaced({warped.mutable_data_ptr<int16_t>(), stride, w, h}, to_move[k]));
+        continue;
+      }
       of_views.push_back(
           warped.narrow(1, 0, int64_t(h) * w).view({planes, h, w}).permute({1, 2, 0}).contiguous());
     }
-    predictions_.push_back(at::stack(of_views));
+    if (refined)
+      displaced_.push_back(std::move(to_move));
+    else
+      predictions_.push_back(at::stack(of_views));
   }
   return ok();
+}
+
+Status BaseStore::prepare_bases(const ModelConfig& config, std::stop_token stop) {
+  for (int t = 0; t < config.frames; ++t) {
+    if (stop.stop_requested()) return Error{ErrorCode::cancelled, "encoding was stopped"};
+    std::vector<DisplacedPicture> pictures(base_views_.size());
+    for (size_t b = 0; b < pictures.size(); ++b) {
+      const int view = base_views_[b];
+      const Picture texture = at({t, view, Component::texture}).picture();
+      Picture depth;
+      if (config.depth && sequence_.views[size_t(view)].depth != SampleFormat::none)
+        depth = at({t, view, Component::depth}).picture();
+      MVINR_TRY(prepare_displaced(texture, depth.format != SampleFormat::none ? &depth : nullptr,
+                                  pictures[b]));
+    }
+    displaced_.push_back(std::move(pictures));
+  }
+  return ok();
+}
+
+std::vector<DisplaceBase> BaseStore::displaced(const ModelConfig& config, int frame,
+                                               const std::vector<int64_t>& views) const {
+  std::vector<DisplaceBase> bases;
+  if (displaced_.empty()) return bases;
+  const std::vector<DisplacedPicture>& pictures = displaced_[size_t(frame)];
+  for (const int64_t view : views) {
+    if (config.motion == Motion::refined) {
+      bases.push_back({&pictures[size_t(view)]});
+      continue;
+    }
+    for (size_t b = 0; b < pictures.size(); ++b) {
+      const Offset& offset = config.offsets[size_t(view) * pictures.size() + b];
+      bases.push_back({&pictures[b], offset.x, offset.y});
+    }
+  }
+  return bases;
 }
 
 at::Tensor BaseStore::prediction(int frame, const std::vector<int64_t>& views,

@@ -10,6 +10,7 @@
 
 #include "base/owned_picture.h"
 #include "format/access_unit.h"
+#include "geometry/displace.h"
 #include "geometry/rig.h"
 #include "model/config.h"
 
@@ -34,15 +35,20 @@ class BaseStore {
   std::vector<UnitPayload> units() const;
 
   /// Warps all frames to the views of the network (`views`: Header::network_views()) with the
-  /// cameras of `poses`, as a decoder reads them. Errors: invalid_argument (cameras that cannot be
-  /// used), cancelled.
+  /// cameras of `poses`, as a decoder reads them, or with displacements prepares what they move.
+  /// Errors: invalid_argument (cameras that cannot be used), cancelled.
   Status predict(const ModelConfig& config, const std::vector<int>& views, Poses poses,
                  std::stop_token stop = {});
   /// After predict(): int16 [N][h][w][planes] in Q10 (1024 times sample / 2^bits, mask 0..1) of
-  /// views of the network; undefined in implicit mode.
+  /// views of the network; undefined in implicit mode and with displacements.
   at::Tensor prediction(int frame, const std::vector<int64_t>& views, at::Device device) const;
+  /// Motion learned and refined, after predict(): what displacements move, [view][base].
+  std::vector<DisplaceBase> displaced(const ModelConfig& config, int frame,
+                                      const std::vector<int64_t>& views) const;
 
  private:
+  Status prepare_bases(const ModelConfig& config, std::stop_token stop);  // motion learned
+
   using Key = std::tuple<int, int, int>;  // component, view, frame
   static Key key(const PictureId& id) { return {int(id.component), id.view, id.frame}; }
 
@@ -50,6 +56,7 @@ class BaseStore {
   std::vector<int> base_views_;
   std::map<Key, OwnedPicture> pictures_;
   std::map<std::pair<int, int>, std::vector<std::byte>> units_;  // view, component
+  std::vector<std::vector<DisplacedPicture>> displaced_;  // [frame][base], refined: [frame][view]
   std::vector<at::Tensor> predictions_;  // [frame]: kShort [views][h][w][planes], Q10
 };
 

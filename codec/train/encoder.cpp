@@ -18,6 +18,7 @@
 #include "train/deadline.h"
 #include "train/device.h"
 #include "train/export.h"
+#include "train/memory.h"
 #include "train/ops/ops.h"
 #include "train/rate.h"
 #include "train/trainer.h"
@@ -61,29 +62,21 @@ Status check(const EncoderOptions& o) {
   return ok();
 }
 
-std::string megabytes(uint64_t bytes) { return std::to_string((bytes + 999999) / 1000000) + " MB"; }
-
-/// Pictures, parameters with gradients and optimiser state, and what one step keeps for its
-/// backward pass (floats per canvas sample, measured over the profiles: docs/training.md).
-uint64_t memory_needed(const SequenceInfo& sequence, const ModelConfig& config, int batch_samples) {
-  uint64_t parameters = 0;
-  for (const TensorSpec& spec : tensor_specs(config)) parameters += uint64_t(spec.count());
-  const uint64_t canvas = uint64_t(config.canvas_width) * config.canvas_height;
-  double floats = 40;  // output, targets, loss
-  for (int i = 1; i <= int(config.stages.size()); ++i) {
-    const double area = double(config.stage_width(i)) * config.stage_height(i) / double(canvas);
-    const StageConfig& s = config.stages[size_t(i) - 1];
-    floats += area * config.entry_channels(i) * (6 + s.depth * (4 + 2 * s.expansion));
-  }
-  const double batch = double(std::max<uint64_t>(canvas, uint64_t(batch_samples)));
-  return PictureStore::bytes(sequence, config.frames) + parameters * 4 * 30 +
-         uint64_t(batch * floats * 4) + (300u << 20);
+/// The profiles ierv have their paper's flow network unless the options say otherwise.
+Motion motion_of(const SequenceInfo& sequence, const EncoderOptions& options) {
+  if (options.motion) return *options.motion;
+  return options.profile.starts_with("ierv") ? Motion::learned
+                                             : automatic_motion(sequence, options.base_views);
 }
+
+std::string megabytes(uint64_t bytes) { return std::to_string((bytes + 999999) / 1000000) + " MB"; }
 
 // Hybrid mode, found by measurement (docs/training.md, "Hybrid mode"): a bit is worth more in the
 // base views, from which the others are predicted, than in the network; and depth, which comes with
 // the warp, less than where it is the only source.
 constexpr double kHybridLambda = 4, kHybridDepthWeight = 0.3;
+
+constexpr double kIervPrune = 0.6;  // of the profiles ierv, as their paper
 
 /// Threads that a step of this size can use.
 int training_threads(const ModelConfig& config, int threads) {
@@ -106,7 +99,9 @@ class EncoderImpl final : public Encoder {
         device_(device),
         views_(Header{.sequence = sequence, .base_views = options.base_views}.network_views()),
         pictures_(sequence, views_),
-        base_(sequence, options.base_views) {}
+        base_(sequence, options.base_views) {
+    options_.motion = motion_of(sequence, options);
+  }
 
   Status add(const PictureId& id, const Picture& picture) override {
     return guarded([&] { return pictures_.add(id, picture); });
@@ -192,7 +187,7 @@ class EncoderImpl final : public Encoder {
   Result<std::vector<std::byte>> code_poses(int frames) const;
   Result<ModelConfig> model_config(int frames) const {
     if (views_.empty()) return no_network(frames);
-    return make_profile(options_.profile, sequence_, frames, views_);
+    return make_profile(options_.profile, sequence_, frames, views_, options_.motion.value());
   }
   Result<EncodedGop> encode_base_views(const Header& header, std::span<const UnitPayload> units,
                                        int threads, std::stop_token stop);
@@ -275,7 +270,7 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   MVINR_TRY(base_.complete(frames));
   const int threads =
       options_.threads > 0 ? options_.threads : int(std::thread::hardware_concurrency());
-  MVINR_ASSIGN(const ModelConfig config, model_config(frames));
+  MVINR_ASSIGN(ModelConfig config, model_config(frames));
   // LibTorch's own threads spin between its operations: only where these are the larger part.
   at::set_num_threads(options_.loss == Loss::psnr ? 1 : training_threads(config, threads));
   ops::set_threads(training_threads(config, threads));
@@ -285,6 +280,23 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   if (!cameras.empty()) {
     MVINR_ASSIGN(poses, read_poses(sequence_, frames, cameras));
   }
+  // Live there is no time to begin anew with every GOP.
+  const bool goes_on = options_.warm_start || deadline_.exists();
+  std::optional<MotionSearch> search;
+  if (!views_.empty()) {
+    MVINR_TRY(base_.predict(config, views_, std::move(poses), stop));
+    if (config.prediction && config.motion == Motion::learned) {
+      if (goes_on && last_) {
+        config.offsets = last_->config.offsets;
+        config.flow_shift = last_->config.flow_shift;
+      } else {
+        MVINR_ASSIGN(search,
+                     search_motion(config, sequence_, pictures_, base_, views_, threads, stop));
+        config.offsets = search->offsets;
+        config.flow_shift = uint8_t(search->shift);
+      }
+    }
+  }
   const Header header{.sequence = sequence_,
                       .first_frame = next_frame_,
                       .frames = frames,
@@ -293,12 +305,9 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
   std::vector<UnitPayload> others = base_.units();
   if (!cameras.empty()) others.push_back({UnitType::cameras, 0, std::move(cameras)});
   if (views_.empty()) return encode_base_views(header, others, threads, stop);
-  MVINR_TRY(base_.predict(config, views_, std::move(poses), stop));
   Network network = make_network(config, options_.seed, device_);
-  // Live there is no time to begin anew with every GOP.
-  const bool goes_on = options_.warm_start || deadline_.exists();
   if (goes_on && last_) start_from(network, *last_);
-  const bool hybrid = config.prediction;
+  const bool hybrid = config.prediction, ierv = config.order == StageOrder::ierv;
   double budget = options_.time_budget;
   if (deadline_.exists()) {
     const double left = deadline_.training(frames);
@@ -309,10 +318,11 @@ Result<EncodedGop> EncoderImpl::encode(int frames, std::stop_token stop) {
       .lambda = options_.lambda * (hybrid ? kHybridLambda : 1),
       .target_bits = network_bits(header, others),
       .depth_weight = options_.depth_weight * (hybrid ? kHybridDepthWeight : 1),
-      .prune = options_.prune,
+      .prune = ierv && options_.prune == 0 ? kIervPrune : options_.prune,
       .steps = kStepsOfEffort[options_.effort],
       .time_budget = budget,
       .seed = options_.seed,
+      .search = search ? &*search : nullptr,
       .on_progress = options_.on_progress};
   MVINR_ASSIGN(const TrainResult trained, train(network, pictures_, base_, train_options, stop));
   const double after_training = deadline_.left() + (trained.seconds - budget);  // its last step
@@ -362,7 +372,7 @@ Result<std::unique_ptr<Encoder>> Encoder::create(const SequenceInfo& sequence,
     header.model = no_network(options.gop_frames);
   } else {
     MVINR_ASSIGN(header.model, make_profile(options.profile, sequence, options.gop_frames,
-                                            header.network_views()));
+                                            header.network_views(), motion_of(sequence, options)));
   }
   MVINR_TRY(validate(header));  // the base views
   const ModelConfig& config = header.model;

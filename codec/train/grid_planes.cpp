@@ -1,10 +1,10 @@
 #include "train/grid_planes.h"
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
 
+#include "train/noise.h"
 #include "train/ops/support.h"
 #include "train/quantize.h"
 
@@ -17,6 +17,7 @@ struct Instant {
   double w = 0;
 };
 Instant instant_of(const ModelConfig& config, const GridConfig& grid, int frame) {
+  if (grid.nearest) return {int64_t(frame) * grid.time_steps / config.frames, 0};
   const int64_t t2 = 2 * config.frames;
   const int64_t num = (2 * int64_t(frame) + 1) * grid.time_steps - config.frames;
   if (num < 0) return {};
@@ -35,28 +36,39 @@ bool kept_once(const ModelConfig& config, int stage, bool local) {
 // ---- With LibTorch's operations, on any device.
 
 at::Tensor quantised_step(const Network& net, int g, int64_t i, const std::vector<int64_t>& views,
-                          const Precision& precision) {
+                          const Precision& precision, uint32_t key) {
   const Parameter& p = net.parameters[size_t(net.grid_parameter(g))];
-  at::Tensor v = p.value.select(1, i);
-  if (net.config.grids[size_t(g)].per_view)
-    v = v.index_select(0, at::tensor(views, v.options().dtype(at::kLong).requires_grad(false)));
+  const auto of_views = [&](const at::Tensor& all) {
+    const at::Tensor v = all.select(1, i);
+    if (!net.config.grids[size_t(g)].per_view) return v;
+    return v.index_select(0, at::tensor(views, v.options().dtype(at::kLong).requires_grad(false)));
+  };
+  const at::Tensor v = of_views(p.value);
   const at::Tensor log_step = p.log_step.select(1, 0);
   if (precision.grids_hard) return fake_quantise(v.contiguous(), log_step, p.limit);
-  if (precision.grids_noise) return v + uniform_noise(net, v) * step_from_log(log_step);
+  if (precision.grids_noise) {
+    // By the key, that of a value depends on its place in the grid.
+    const at::Tensor noise = net.device.is_cpu()
+                                 ? of_views(uniform_noise(net, tensor_key(key, size_t(g)), p.value))
+                                 : uniform_noise(net, 0, v);
+    const at::Tensor step = step_from_log(log_step);
+    return soft_symbols(v / step, noise, precision.soft) * step;
+  }
   return v;
 }
 
 at::Tensor composed(const Network& net, const Precision& precision, int stage, bool local,
-                    int frame, const std::vector<int64_t>& views) {
+                    int frame, const std::vector<int64_t>& views, uint32_t key) {
   std::vector<at::Tensor> planes;
   const int64_t count = kept_once(net.config, stage, local) ? 1 : int64_t(views.size());
   for (size_t g = 0; g < net.config.grids.size(); ++g) {
     const GridConfig& grid = net.config.grids[g];
     if (grid.stage != stage || grid.local != local) continue;
     const Instant at = instant_of(net.config, grid, frame);
-    at::Tensor plane = quantised_step(net, int(g), at.i, views, precision);
+    at::Tensor plane = quantised_step(net, int(g), at.i, views, precision, key);
     if (at.w > 0)
-      plane = plane * (1.0 - at.w) + quantised_step(net, int(g), at.i + 1, views, precision) * at.w;
+      plane = plane * (1.0 - at.w) +
+              quantised_step(net, int(g), at.i + 1, views, precision, key) * at.w;
     if (precision.activations) plane = round_to(plane, 1024);
     planes.push_back(plane.permute({0, 2, 3, 1}).expand({count, -1, -1, -1}));
   }
@@ -82,26 +94,27 @@ struct Job {
   Precision precision;
 };
 
-/// Uniform noise in [-1/2, 1/2) of value i: an integer hash, so that the backward pass can make it
-/// again.
-inline float noise_of(uint32_t key, uint32_t i) {
-  uint32_t x = i * 0x9E3779B9u ^ key;
-  x = (x ^ x >> 16) * 0x7FEB352Du;
-  x = (x ^ x >> 15) * 0x846CA68Bu;
-  return float(int32_t(x ^ x >> 16)) * 0x1p-32f;
-}
-
 #define MVINR_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-MVINR_CLONES void noisy_row(const float* w, int64_t count, float step, uint32_t key, uint32_t first,
-                            float* out) {
-  for (int64_t i = 0; i < count; ++i) out[i] = w[i] + step * noise_of(key, first + uint32_t(i));
+MVINR_CLONES __attribute__((optimize("fast-math"))) void noisy_row(const float* w, int64_t count,
+                                                                   float step, uint32_t key,
+                                                                   uint32_t first,
+                                                                   SoftRounding soft, float* out) {
+  const float inverse = 1 / step;
+  for (int64_t i = 0; i < count; ++i)
+    out[i] = step * soft.symbol(w[i] * inverse, noise_of(key, first + uint32_t(i)));
 }
-MVINR_CLONES __attribute__((optimize("fast-math"))) float noise_gradient(const float* g,
-                                                                         int64_t count,
-                                                                         uint32_t key,
-                                                                         uint32_t first) {
+/// From the gradients g of noisy values to those of w, in place. Returns that of the step.
+MVINR_CLONES __attribute__((optimize("fast-math"))) float noise_gradient(
+    const float* w, int64_t count, float step, uint32_t key, uint32_t first, SoftRounding soft,
+    float* g) {
+  const float inverse = 1 / step;
   float sum = 0;
-  for (int64_t i = 0; i < count; ++i) sum += g[i] * noise_of(key, first + uint32_t(i));
+  for (int64_t i = 0; i < count; ++i) {
+    const float q = w[i] * inverse, noise = noise_of(key, first + uint32_t(i));
+    const float slope = soft.gradient(q, noise);
+    sum += g[i] * (soft.symbol(q, noise) - q * slope);
+    g[i] *= slope;
+  }
   return sum;
 }
 MVINR_CLONES void blend(float* a, const float* b, int64_t count, float weight, bool round) {
@@ -112,13 +125,23 @@ MVINR_CLONES void blend(float* a, const float* b, int64_t count, float weight, b
 }
 #undef MVINR_CLONES
 
-/// Calls run(image, view of the grid, channel, row) for every row of the part's output.
+/// Calls run(part, channel) for all channels of all parts, shared between the threads: no two of
+/// them write the same values or gradients.
+template <class Run>
+void for_channels(const Job& job, const Run& run) {
+  std::vector<std::pair<size_t, int64_t>> all;
+  for (size_t g = 0; g < job.parts.size(); ++g)
+    for (int64_t c = 0; c < job.parts[g].channels; ++c) all.emplace_back(g, c);
+  ops::parallel_calls(int64_t(all.size()),
+                      [&](int64_t i) { run(all[size_t(i)].first, all[size_t(i)].second); });
+}
+
+/// Calls run(image, view of the grid, row) for every row of a channel of the part's output.
 template <class Run>
 void for_rows(const Job& job, const Part& p, const Run& run) {
   const int64_t images = job.shapes[p.output][0];
   for (int64_t n = 0; n < images; ++n)
-    for (int64_t c = 0; c < p.channels; ++c)
-      for (int64_t y = 0; y < p.height; ++y) run(n, p.per_view ? job.views[size_t(n)] : 0, c, y);
+    for (int64_t y = 0; y < p.height; ++y) run(n, p.per_view ? job.views[size_t(n)] : 0, y);
 }
 
 struct GridFunction : torch::autograd::Function<GridFunction> {
@@ -135,23 +158,22 @@ struct GridFunction : torch::autograd::Function<GridFunction> {
     Tensors outputs;
     for (const auto& shape : job->shapes) outputs.push_back(ops::make_tensor(shape));
     const Precision& precision = job->precision;
-    std::vector<float> row, other;
-    for (size_t g = 0; g < job->parts.size(); ++g) {
+    for_channels(*job, [&](size_t g, int64_t c) {
       const Part& p = job->parts[g];
       const float* from = values[g].const_data_ptr<float>();
       const float* logs = log_steps[g].const_data_ptr<float>();
-      row.resize(size_t(p.width));
-      other.resize(size_t(p.width));
+      std::vector<float> row(size_t(p.width)), other(size_t(p.width));
       const int64_t stride = job->shapes[p.output][3];
-      for_rows(*job, p, [&](int64_t n, int64_t view, int64_t c, int64_t y) {
-        const float step = step_of(logs[c]);
+      const float step = step_of(logs[c]);
+      for_rows(*job, p, [&](int64_t n, int64_t view, int64_t y) {
         auto load = [&](int64_t time, float* out) {
           const int64_t at = row_at(p, view, time, c, y);
           if (precision.grids_hard)
             quantise_run(from + at, p.width, step, float(p.limit), out);
+          else if (precision.grids_noise)
+            noisy_row(from + at, p.width, step, p.key, uint32_t(at), precision.soft, out);
           else
-            noisy_row(from + at, p.width, precision.grids_noise ? step : 0.0f, p.key, uint32_t(at),
-                      out);
+            std::copy_n(from + at, p.width, out);
         };
         load(p.instant.i, row.data());
         if (p.instant.w > 0) load(p.instant.i + 1, other.data());
@@ -161,7 +183,7 @@ struct GridFunction : torch::autograd::Function<GridFunction> {
                     p.first_channel + c;
         for (int64_t x = 0; x < p.width; ++x) to[x * stride] = row[size_t(x)];
       });
-    }
+    });
     Tensors saved(values.begin(), values.end());
     saved.insert(saved.end(), log_steps.begin(), log_steps.end());
     ctx->save_for_backward(saved);
@@ -178,22 +200,25 @@ struct GridFunction : torch::autograd::Function<GridFunction> {
     Tensors result(2 * count + 1);
     for (at::Tensor& g : grads)
       if (g.defined()) g = g.contiguous();
-    std::vector<float> row, part;
     for (size_t k = 0; k < count; ++k) {
+      if (!grads[job.parts[k].output].defined()) continue;
+      result[k] = ops::make_tensor(saved[k].sizes());
+      result[count + k] = at::zeros_like(saved[count + k]);
+    }
+    for_channels(job, [&](size_t k, int64_t c) {
       const Part& p = job.parts[k];
-      if (!grads[p.output].defined()) continue;
+      if (!result[k].defined()) return;
       const float* values = saved[k].const_data_ptr<float>();
       const float* logs = saved[count + k].const_data_ptr<float>();
-      at::Tensor gw = ops::make_tensor(saved[k].sizes());
-      at::Tensor gs = at::zeros_like(saved[count + k]);
-      float *to = gw.data_ptr<float>(), *sums = gs.data_ptr<float>();
-      std::fill_n(to, gw.numel(), 0.0f);
-      row.resize(size_t(p.width));
-      part.resize(size_t(p.width));
+      float *to = result[k].data_ptr<float>(), *sums = result[count + k].data_ptr<float>();
+      const int64_t plane = p.height * p.width, steps = p.channels * plane;  // of all channels
+      for (int64_t at = c * plane; at < result[k].numel(); at += steps)
+        std::fill_n(to + at, plane, 0.0f);
+      std::vector<float> row(size_t(p.width)), part(size_t(p.width));
       const int64_t stride = job.shapes[p.output][3];
       const float* from = grads[p.output].const_data_ptr<float>();
-      for_rows(job, p, [&](int64_t n, int64_t view, int64_t c, int64_t y) {
-        const float step = step_of(logs[c]);
+      const float step = step_of(logs[c]);
+      for_rows(job, p, [&](int64_t n, int64_t view, int64_t y) {
         const float* g = from + (n * p.height + y) * p.width * stride + p.first_channel + c;
         auto add = [&](int64_t time, float weight) {
           const int64_t at = row_at(p, view, time, c, y);
@@ -205,17 +230,16 @@ struct GridFunction : torch::autograd::Function<GridFunction> {
                        step * float(M_LN2);
             gradient = part.data();
           } else if (precision.grids_noise) {
-            sums[c] +=
-                noise_gradient(row.data(), p.width, p.key, uint32_t(at)) * step * float(M_LN2);
+            sums[c] += noise_gradient(values + at, p.width, step, p.key, uint32_t(at),
+                                      precision.soft, row.data()) *
+                       step * float(M_LN2);
           }
           for (int64_t x = 0; x < p.width; ++x) to[at + x] += gradient[x];
         };
         add(p.instant.i, float(1.0 - p.instant.w));
         if (p.instant.w > 0) add(p.instant.i + 1, float(p.instant.w));
       });
-      result[k] = gw;
-      result[count + k] = gs;
-    }
+    });
     return result;
   }
 
@@ -232,17 +256,16 @@ GridPlanes grid_planes(const Network& net, const Precision& precision, int frame
                        const std::vector<int64_t>& views) {
   const ModelConfig& config = net.config;
   GridPlanes planes(config.stages.size() + 1);
+  const uint32_t key = precision.grids_noise ? noise_key(net) : 0;
   if (!ops::fusable({net.parameters[size_t(net.first_grid)].value})) {
     for (size_t stage = 0; stage < planes.size(); ++stage)
       for (const bool local : {false, true})
-        planes[stage][local] = composed(net, precision, int(stage), local, frame, views);
+        planes[stage][local] = composed(net, precision, int(stage), local, frame, views, key);
     return planes;
   }
   auto job = std::make_shared<Job>();
   job->views = views;
   job->precision = precision;
-  const uint32_t key =
-      precision.grids_noise ? at::check_generator<at::CPUGeneratorImpl>(net.noise)->random() : 0;
   std::vector<at::Tensor> values, log_steps;
   std::vector<std::pair<size_t, bool>> order;
   for (size_t stage = 0; stage < planes.size(); ++stage)
@@ -259,7 +282,7 @@ GridPlanes grid_planes(const Network& net, const Precision& precision, int frame
                               .instant = instant_of(config, grid, frame),
                               .per_view = grid.per_view,
                               .limit = p.limit,
-                              .key = key + uint32_t(g) * 0x85EBCA6Bu,
+                              .key = tensor_key(key, g),
                               .output = order.size(),
                               .first_channel = channels});
         channels += p.value.size(2);

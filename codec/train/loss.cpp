@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "train/fusion.h"
+
 namespace mvinr {
 namespace {
 
@@ -16,6 +18,17 @@ at::Tensor channel_means(const at::Tensor& v, const at::Tensor& mask, int64_t fi
 /// The luma plane [N][1][H][W] of packed channels 0..3.
 at::Tensor luma_plane(const at::Tensor& packed) {
   return at::pixel_shuffle(packed.narrow(3, 0, 4).permute({0, 3, 1, 2}), 2);
+}
+
+// IERV (arXiv 2311.17350): the fused picture counts 1, its two sources this much.
+constexpr double kPartWeight = 0.1;
+Distortion parts_distortion(const ModelConfig& config, const Trunk& trunk, const Targets& targets,
+                            Loss loss, double depth_weight) {
+  const Fused fused = fuse(config, head_outputs(trunk), trunk.prediction);
+  Distortion d = distortion(config, fused.picture, targets, loss, depth_weight);
+  for (const at::Tensor& part : {fused.own, fused.warped})
+    d.loss = d.loss + kPartWeight * distortion(config, part, targets, loss, depth_weight).loss;
+  return d;
 }
 
 }  // namespace
@@ -92,19 +105,22 @@ Distortion distortion(const ModelConfig& config, const at::Tensor& output, const
   return d;
 }
 
-Distortion distortion(const ModelConfig& config, const Trunk& trunk, const at::Tensor& prediction,
-                      const PictureStore& pictures, int frame, const std::vector<int64_t>& views,
-                      Loss loss, double depth_weight) {
-  if (loss != Loss::psnr || config.head != HeadKind::shuffle420 ||
+Distortion distortion(const ModelConfig& config, const Trunk& trunk, const PictureStore& pictures,
+                      int frame, const std::vector<int64_t>& views, Loss loss,
+                      double depth_weight) {
+  const at::Tensor& prediction = trunk.prediction;
+  const auto unfused = [&] {
+    const Targets targets = pictures.targets(frame, views, config, trunk.features.device());
+    if (config.prediction && config.fusion == Fusion::softmax)
+      return parts_distortion(config, trunk, targets, loss, depth_weight);
+    return distortion(config, head(config, trunk), targets, loss, depth_weight);
+  };
+  if (loss != Loss::psnr || config.head != HeadKind::shuffle420 || config.has_flow() ||
+      (config.prediction && (config.fusion == Fusion::softmax || !config.depth)) ||
       !ops::has_head_loss(trunk.features, prediction))
-    return distortion(config, head(config, trunk, prediction),
-                      pictures.targets(frame, views, config, trunk.features.device()), loss,
-                      depth_weight);
+    return unfused();
   ops::HeadTargets targets = pictures.packed(frame, views);
-  if (config.depth && targets.depth.empty())  // of these views: the head has outputs for others
-    return distortion(config, head(config, trunk, prediction),
-                      pictures.targets(frame, views, config, trunk.features.device()), loss,
-                      depth_weight);
+  if (config.depth && targets.depth.empty()) return unfused();  // the head has it for other views
   std::array<float, 10> weights{};
   std::array<double, 10> counts{};
   const int64_t height = targets.height, width = targets.width;

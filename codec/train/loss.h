@@ -23,10 +23,11 @@ Distortion distortion(const ModelConfig& config, const at::Tensor& output, const
                       Loss loss, double depth_weight);
 
 /// The distortion of a batch of pictures, fused with the head where there is an operation for that
-/// (the CPU, Loss::psnr, shuffle420).
-Distortion distortion(const ModelConfig& config, const Trunk& trunk, const at::Tensor& prediction,
-                      const PictureStore& pictures, int frame, const std::vector<int64_t>& views,
-                      Loss loss, double depth_weight);
+/// (the CPU, Loss::psnr, shuffle420, a prediction that nothing is learned about). Softmax fusion
+/// has IERV's loss: 0.1 times the distortion of the network's own picture and of the warped one
+/// besides.
+Distortion distortion(const ModelConfig& config, const Trunk& trunk, const PictureStore& pictures,
+                      int frame, const std::vector<int64_t>& views, Loss loss, double depth_weight);
 
 /// Multi-scale SSIM of planes [N][1][H][W] in [0, 1] with a uniform 5x5 window; mean over N.
 at::Tensor ms_ssim(const at::Tensor& a, const at::Tensor& b);

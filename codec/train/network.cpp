@@ -7,7 +7,10 @@
 
 #include "entropy/grid_coder.h"
 #include "train/device.h"
+#include "train/fusion.h"
 #include "train/grid_planes.h"
+#include "train/ierv.h"
+#include "train/noise.h"
 #include "train/ops/ops.h"
 #include "train/quantize.h"
 
@@ -20,6 +23,10 @@ constexpr double kGridInit = 0.3;  // grids start in U(-kGridInit, kGridInit)
 // decoder's int16 clamps it: see `guard` in ops.h.
 constexpr double kGuard = 1e-4;
 constexpr int kFirstWeightLevels = 8;  // first step = max |w| / this
+
+// Of what leads through the displacements of a refined prediction to the layers before: more makes
+// these cost more bits than the displacements save (docs/training.md 6.1).
+constexpr double kRefinedGradient = 0.1;
 
 using at::indexing::Slice;
 
@@ -47,12 +54,16 @@ Parameter make_parameter(const TensorSpec& spec, const ModelConfig& config, int 
     p.limit = 2047;
     if (spec.name == "head.bias" && config.head == HeadKind::shuffle420) {
       if (!config.prediction) p.value.fill_(0.5);
+      if (config.prediction && config.fusion == Fusion::softmax)
+        p.value.narrow(1, 0, config.picture_outputs()).fill_(0.5);
       p.log_step.fill_(-10.0);
     }
     return p;
   }
-  // Hybrid mode begins with the prediction alone.
-  if (config.prediction && spec.name == "head.weight") p.value.mul_(0.05);
+  // Hybrid mode begins with the prediction alone, and displacements with none.
+  if (spec.name.ends_with(".flow.weight")) p.value.zero_();
+  if (config.prediction && config.fusion == Fusion::gates && spec.name == "head.weight")
+    p.value.mul_(0.05);
   const double bound = 1.0 / std::sqrt(double(fan_in));
   const bool rows = spec.rows() >= kMinRowsForRowSteps;
   p.log_step = at::full({rows ? spec.rows() : 1, 1}, std::log2(bound / kFirstWeightLevels));
@@ -97,6 +108,12 @@ at::Tensor neighbourhoods(const at::Tensor& x) {
   return columns.transpose(1, 2).reshape({x.size(0), x.size(1), x.size(2), -1});
 }
 
+/// x, whose gradient is multiplied by `factor`.
+at::Tensor damped(const at::Tensor& x, double factor) {
+  const at::Tensor fixed = x.detach();
+  return fixed + (x - fixed) * factor;
+}
+
 /// Between two blocks the passes can be stopped: here on the way forward, and when the gradient
 /// comes back.
 void between_blocks(const at::Tensor& x, const std::stop_token& stop) {
@@ -107,42 +124,27 @@ void between_blocks(const at::Tensor& x, const std::stop_token& stop) {
   });
 }
 
-/// The gates of hybrid mode: clamp(mask + v, 0, 1). The gradient is straight-through, but does not
-/// push a gate further out of its range.
-struct Gate : torch::autograd::Function<Gate> {
-  static at::Tensor forward(torch::autograd::AutogradContext* ctx, const at::Tensor& v,
-                            const at::Tensor& mask) {
-    const at::Tensor sum = v + mask;
-    ctx->save_for_backward({sum});
-    return sum.clamp(0, 1);
-  }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* ctx,
-                                                 torch::autograd::variable_list grads) {
-    const at::Tensor sum = ctx->get_saved_variables()[0];
-    const at::Tensor &g = grads[0], outward = at::logical_or(at::logical_and(sum >= 1, g < 0),
-                                                             at::logical_and(sum <= 0, g > 0));
-    return {g.masked_fill(outward, 0), at::Tensor()};
-  }
-};
-
-at::Tensor in_real_units(const at::Tensor& planes) {
-  return planes.scalar_type() == at::kShort ? planes.to(at::kFloat).mul_(1.0 / 1024) : planes;
-}
-
-/// Head outputs [N][h][w][15] and prediction planes -> picture outputs [N][h][w][10]
-/// (docs/bitstream.md 5.8).
-at::Tensor add_prediction(const at::Tensor& y, const at::Tensor& prediction) {
-  const at::Tensor mask = prediction.narrow(3, 10, 4);
-  const at::Tensor luma = Gate::apply(y.narrow(3, 10, 4), mask);
-  const at::Tensor depth = Gate::apply(y.narrow(3, 14, 1).expand_as(mask), mask);
-  const at::Tensor chroma = luma.mean(3, true).expand({-1, -1, -1, 2});
-  return y.narrow(3, 0, 10) + at::cat({luma, chroma, depth}, 3) * prediction.narrow(3, 0, 10);
-}
-
 }  // namespace
 
-at::Tensor uniform_noise(const Network& net, const at::Tensor& like) {
-  return at::empty_like(like, like.options().requires_grad(false)).uniform_(-0.5, 0.5, net.noise);
+uint32_t noise_key(const Network& net) {
+  return net.device.is_cpu() ? at::check_generator<at::CPUGeneratorImpl>(net.noise)->random() : 0;
+}
+
+at::Tensor uniform_noise(const Network& net, uint32_t key, const at::Tensor& like) {
+  at::Tensor noise = at::empty(like.sizes(), like.options().requires_grad(false));
+  if (!net.device.is_cpu()) return noise.uniform_(-0.5, 0.5, net.noise);
+  noise = noise.to(at::kFloat);
+  float* to = noise.data_ptr<float>();
+  for (int64_t i = 0; i < noise.numel(); ++i) to[i] = noise_of(key, uint32_t(i));
+  return noise.to(like.scalar_type());
+}
+
+at::Tensor soft_symbols(const at::Tensor& q, const at::Tensor& noise, const SoftRounding& soft) {
+  const auto soften = [&soft](const at::Tensor& x) {
+    const at::Tensor r = x - at::floor(x.detach()) - 0.5;
+    return x - r + r * (1 + soft.sharpness) / (1 + r.abs() * (2 * soft.sharpness));
+  };
+  return soften(soften(q) + noise * soft.amplitude);
 }
 
 Network make_network(const ModelConfig& config, uint64_t seed, at::Device device) {
@@ -207,7 +209,8 @@ Values prepare_values(const Network& net, const Precision& precision) {
 }
 
 Trunk trunk(const Network& net, const Values& values, const Precision& precision, int frame,
-            const std::vector<int64_t>& views, const at::Tensor& prediction, std::stop_token stop) {
+            const std::vector<int64_t>& views, const at::Tensor& prediction, std::stop_token stop,
+            const std::vector<DisplaceBase>& bases) {
   const ModelConfig& config = net.config;
   const GridPlanes grids = grid_planes(net, precision, frame, views);
   const bool q = precision.activations;
@@ -218,8 +221,15 @@ Trunk trunk(const Network& net, const Values& values, const Precision& precision
     return ops::pointwise(in, w.value, bias, {.activations = q, .first = w.mantissa}, add);
   };
 
-  const Weight stem = tensors.weight("stem");
-  at::Tensor x = pointwise(neighbourhoods(grids[0][0]), stem, tensors.bias("stem"));
+  const bool ierv = config.order == StageOrder::ierv;
+  at::Tensor x;
+  if (ierv) {
+    x = ierv_stem(config, grids[0][0]);
+  } else {
+    const Weight stem = tensors.weight("stem");
+    x = pointwise(neighbourhoods(grids[0][0]), stem, tensors.bias("stem"));
+  }
+  at::Tensor warped = prediction, flow;
   for (int i = 1; i <= int(config.stages.size()); ++i) {
     const StageConfig& stage = config.stages[size_t(i) - 1];
     const bool reduce_first = config.order == StageOrder::reduce_first;
@@ -228,17 +238,28 @@ Trunk trunk(const Network& net, const Values& values, const Precision& precision
       const Weight w = tensors.weight("reduce");
       x = pointwise(x, w, tensors.bias("reduce"));
     }
-    at::Tensor tile;
-    if (const at::Tensor& local = grids[size_t(i)][1]; local.defined()) {
-      const Weight w = tensors.weight("local");
-      tile = pointwise(local, w, tensors.bias("local"));
+    const at::Tensor& local = grids[size_t(i)][1];
+    if (ierv) {
+      const Weight w = tensors.weight("convolution");
+      x = ierv_shuffle(pointwise(neighbourhoods(x), w, tensors.bias("convolution")), stage.scale,
+                       local);
+    } else {
+      at::Tensor tile;
+      if (local.defined()) {
+        const Weight w = tensors.weight("local");
+        tile = pointwise(local, w, tensors.bias("local"));
+      }
+      x = ops::upsample_bilinear(x, stage.scale, tile, quantise);
     }
-    x = ops::upsample_bilinear(x, stage.scale, tile, quantise);
     if (const at::Tensor& planes = grids[size_t(i)][0]; planes.defined())
       x = pointwise(planes, tensors.weight("grid"), {}, x);
-    if (config.prediction && i == int(config.stages.size())) {
+    if (config.conditions() && i == int(config.stages.size())) {
       const Weight w = tensors.weight("prediction");
-      x = pointwise(prediction, w, tensors.bias("prediction"), x);
+      x = pointwise(warped, w, tensors.bias("prediction"), x);
+    }
+    if (ierv) {
+      between_blocks(x, stop);
+      x = ierv_activate(x, quantise);
     }
     for (int j = 0; j < stage.depth; ++j) {
       const Weight dw = tensors.weight("depthwise");
@@ -255,22 +276,29 @@ Trunk trunk(const Network& net, const Values& values, const Precision& precision
           kGuard);
       between_blocks(x, stop);
     }
+    if (config.has_flow() && i == config.flow_stage) {
+      const Weight w = tensors.weight("flow");
+      const at::Tensor from = config.motion == Motion::refined ? damped(x, kRefinedGradient) : x;
+      at::Tensor enlarged = flow = pointwise(from, w, tensors.bias("flow"));
+      for (size_t k = size_t(i); k < config.stages.size(); ++k)
+        enlarged = ops::upsample_bilinear(enlarged, config.stages[k].scale, {}, quantise);
+      warped = displace_planes(config, enlarged, bases);
+    }
   }
   const at::Tensor head = tensors.weight("head").value;
-  return {x, head, tensors.bias("head")};
+  return {x, head, tensors.bias("head"), warped, flow};
 }
 
-at::Tensor head(const ModelConfig& config, const Trunk& trunk, const at::Tensor& prediction) {
-  const at::Tensor y = at::linear(trunk.features, trunk.head_weight, trunk.head_bias.view(-1));
-  if (config.prediction) return add_prediction(y, in_real_units(prediction));
+at::Tensor head(const ModelConfig& config, const Trunk& trunk) {
+  const at::Tensor y = head_outputs(trunk);
+  if (config.prediction) return fuse(config, y, trunk.prediction).picture;
   return config.head == HeadKind::full444 ? at::sigmoid(y) : y;
 }
 
 at::Tensor forward(const Network& net, const Values& values, const Precision& precision, int frame,
                    const std::vector<int64_t>& views, const at::Tensor& prediction,
-                   std::stop_token stop) {
-  return head(net.config, trunk(net, values, precision, frame, views, prediction, stop),
-              prediction);
+                   std::stop_token stop, const std::vector<DisplaceBase>& bases) {
+  return head(net.config, trunk(net, values, precision, frame, views, prediction, stop, bases));
 }
 
 }  // namespace mvinr

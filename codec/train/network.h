@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "model/config.h"
+#include "train/motion.h"
+#include "train/noise.h"
 
 namespace mvinr {
 
@@ -35,6 +37,7 @@ struct Precision {
   bool weights = false;      // fake-quantised weights and biases
   bool grids_hard = false;   // grids rounded (else additive uniform noise when grids_noise)
   bool grids_noise = false;  // noise of one step width: the training stand-in for rounding
+  SoftRounding soft;         // of grids with noise
   bool activations = false;  // the decoder's 8- and 16-bit activations
 };
 
@@ -57,8 +60,15 @@ struct Network {
 /// Thrown out of forward() and of the backward pass through it when a stop is requested.
 struct Cancelled {};
 
-/// Uniform noise in [-1/2, 1/2) in the shape of `like`.
-at::Tensor uniform_noise(const Network& network, const at::Tensor& like);
+/// A key of noise.h for one step; 0 on other devices, which have their own generator.
+uint32_t noise_key(const Network& network);
+
+/// Uniform noise in [-1/2, 1/2) in the shape of `like`; on the CPU by `key`, so that every way of
+/// computing a step has the same.
+at::Tensor uniform_noise(const Network& network, uint32_t key, const at::Tensor& like);
+
+/// SoftRounding::symbol() of every element, with gradient.
+at::Tensor soft_symbols(const at::Tensor& q, const at::Tensor& noise, const SoftRounding& soft);
 
 /// Fresh parameters, reproducible from the seed.
 Network make_network(const ModelConfig& config, uint64_t seed, at::Device device);
@@ -69,21 +79,24 @@ void start_from(Network& network, const Network& trained);
 /// Dequantised (or plain) values for this precision.
 Values prepare_values(const Network& network, const Precision& precision);
 
-/// All layers up to the head, and the head's weight and bias.
+/// All layers up to the head, the head's weight and bias, and what the head adds to.
 struct Trunk {
   at::Tensor features;  // [N][h][w][C]
   at::Tensor head_weight, head_bias;
+  at::Tensor prediction;  // as given, or displaced: float [N][h][w][planes]
+  at::Tensor flow;        // displacements [N][h][w][3 * bases] at the flow stage (see motion.h)
 };
-/// Of frame t for the listed views. `prediction`: BaseStore::prediction() of the same pictures.
+/// Of frame t for the listed views. `prediction`: BaseStore::prediction() of the same pictures,
+/// `bases`: BaseStore::displaced().
 Trunk trunk(const Network& network, const Values& values, const Precision& precision, int frame,
             const std::vector<int64_t>& views, const at::Tensor& prediction = {},
-            std::stop_token stop = {});
+            std::stop_token stop = {}, const std::vector<DisplaceBase>& bases = {});
 /// Head outputs [N][h][w][outputs] at the trunk's resolution (half the canvas for shuffle420, the
 /// canvas for full444 where sigmoid is applied), the prediction added.
-at::Tensor head(const ModelConfig& config, const Trunk& trunk, const at::Tensor& prediction = {});
+at::Tensor head(const ModelConfig& config, const Trunk& trunk);
 /// Both.
 at::Tensor forward(const Network& network, const Values& values, const Precision& precision,
                    int frame, const std::vector<int64_t>& views, const at::Tensor& prediction = {},
-                   std::stop_token stop = {});
+                   std::stop_token stop = {}, const std::vector<DisplaceBase>& bases = {});
 
 }  // namespace mvinr

@@ -10,7 +10,7 @@ namespace {
 bool prunable(const Parameter& p) {
   const std::string& n = p.spec.name;
   return p.spec.kind == TensorKind::weight && !n.starts_with("head.") &&
-         !n.ends_with("local.weight") && !n.ends_with("grid.weight");
+         !n.ends_with("local.weight") && !n.ends_with("grid.weight") && !n.ends_with("flow.weight");
 }
 
 at::Tensor score(const Parameter& p) { return p.value.abs() / std::sqrt(double(p.value.numel())); }

@@ -32,19 +32,6 @@ int index_of(float log_step) {
   return int(std::clamp(std::floor(log_step * 8 + 8.5f), -104.0f, 103.0f));
 }
 
-/// How a broadcast step lies in w: element i of w has step (i / inner) % steps.
-struct StepLayout {
-  int64_t steps, inner, groups;  // groups = elements of w / inner
-};
-StepLayout step_layout(const at::Tensor& w, const at::Tensor& log_step) {
-  int64_t inner = w.numel();
-  if (log_step.numel() > 1) {
-    inner = 1;
-    for (int64_t d = w.dim(); d-- > 0 && log_step.size(d) == 1;) inner *= w.size(d);
-  }
-  return {log_step.numel(), inner, inner > 0 ? w.numel() / inner : 0};
-}
-
 /// Of lists of tensors, in one pass: the networks have some hundred small ones, and a dozen
 /// operations on each would cost more than their layers.
 struct FastFakeQuantise : Function<FastFakeQuantise> {
@@ -142,6 +129,15 @@ struct StepFromLog : Function<StepFromLog> {
 
 }  // namespace
 
+StepLayout step_layout(const at::Tensor& w, const at::Tensor& log_step) {
+  int64_t inner = w.numel();
+  if (log_step.numel() > 1) {
+    inner = 1;
+    for (int64_t d = w.dim(); d-- > 0 && log_step.size(d) == 1;) inner *= w.size(d);
+  }
+  return {log_step.numel(), inner, inner > 0 ? w.numel() / inner : 0};
+}
+
 float step_of(float log_step) { return float(step_value(index_of(log_step))); }
 
 // What the loader chooses from is visible outside of the library, unless it is of this file alone.
@@ -154,8 +150,10 @@ MVINR_CLONES void round_run(const float* w, int64_t count, float step, float lim
     out[i] = (k < -limit ? -limit : k > limit ? limit : k) * step;
   }
 }
-MVINR_CLONES __attribute__((optimize("fast-math"))) float gradient_run(
-    const float* w, const float* g, int64_t count, float step, float limit, float* out) {
+MVINR_CLONES __attribute__((optimize("fast-math"))) float gradient_run(const float* w,
+                                                                       const float* g,
+                                                                       int64_t count, float step,
+                                                                       float limit, float* out) {
   const float edge = limit + 0.5f;
   float sum = 0;
   for (int64_t i = 0; i < count; ++i) {

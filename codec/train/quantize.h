@@ -29,6 +29,12 @@ std::vector<at::Tensor> fake_quantise_all(const std::vector<at::Tensor>& w,
                                           const std::vector<at::Tensor>& log_steps,
                                           const std::vector<int>& limits);
 
+/// How a broadcast step lies in a contiguous w: element i has step (i / inner) % steps.
+struct StepLayout {
+  int64_t steps, inner, groups;  // groups = elements of w / inner
+};
+StepLayout step_layout(const at::Tensor& w, const at::Tensor& log_step);
+
 /// `count` values of one step, the step of a log2, and the gradient: see fake_quantise. The last
 /// writes that of w to `out` and returns that of the step divided by step * ln 2.
 float step_of(float log_step);

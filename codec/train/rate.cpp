@@ -5,6 +5,9 @@
 #include "entropy/side_info.h"
 #include "train/context_bits.h"
 #include "train/law.h"
+#include "train/noise.h"
+#include "train/noisy_rate.h"
+#include "train/ops/support.h"
 #include "train/quantize.h"
 
 namespace mvinr {
@@ -13,17 +16,20 @@ namespace {
 constexpr double kMinProbability = 1.0 / 65536;
 
 /// Symbols of a parameter with gradient: w / step, rounded straight through or with noise.
-at::Tensor symbols(const Network& net, const Parameter& p, bool hard) {
+at::Tensor symbols(const Network& net, const Parameter& p, bool hard, uint32_t key,
+                   const SoftRounding& soft) {
   const at::Tensor w = p.mask.defined() ? p.value * p.mask : p.value;
   const at::Tensor q = w / step_from_log(p.log_step);
-  if (!hard) return q + uniform_noise(net, q);
+  if (!hard)
+    return soft_symbols(q, uniform_noise(net, key, q),
+                        p.spec.kind == TensorKind::grid ? soft : SoftRounding());
   return round_to(q, 1.0).clamp(-p.limit, p.limit);
 }
 
 /// Bits of noisy symbols without context: Laplace of their own mean magnitude, per group of the
 /// dimensions `reduce`.
-at::Tensor noisy_bits(const at::Tensor& s, at::IntArrayRef reduce) {
-  const at::Tensor scale = s.abs().mean(reduce, true).clamp_min(0.07);
+at::Tensor composed_bits(const at::Tensor& s, at::IntArrayRef reduce) {
+  const at::Tensor scale = s.abs().mean(reduce, true).clamp_min(kLeastNoisyScale);
   return laplace_bits(s, at::zeros({}, s.options()), scale.log2()).sum();
 }
 
@@ -31,6 +37,47 @@ at::Tensor noisy_bits(const at::Tensor& s, at::IntArrayRef reduce) {
 std::vector<int16_t> integers(const at::Tensor& s) {
   const at::Tensor k = s.detach().to(at::kCPU, at::kShort).contiguous();
   return {k.const_data_ptr<int16_t>(), k.const_data_ptr<int16_t>() + k.numel()};
+}
+
+/// Tensors with what noisy_rate.h needs of them.
+struct NoisyInputs {
+  std::vector<at::Tensor> values, log_steps;
+  std::vector<bool> by_step;
+  std::vector<uint32_t> keys;
+  void add(const Parameter& p, uint32_t key) {
+    values.push_back((p.mask.defined() ? p.value * p.mask : p.value).contiguous());
+    log_steps.push_back(p.log_step.contiguous());
+    by_step.push_back(p.spec.kind == TensorKind::grid);
+    keys.push_back(key);
+  }
+  at::Tensor bits(const SoftRounding& soft) const {
+    return noisy_bits(values, log_steps, by_step, keys, soft);
+  }
+};
+struct NoisyTensors {
+  NoisyInputs network, grids, plain_grids[2];  // all grids; those without context, [per view]
+
+  NoisyTensors(const Network& net, uint32_t key) {
+    for (size_t i = 0; i < net.parameters.size(); ++i) {
+      const Parameter& p = net.parameters[i];
+      const bool grid = p.spec.kind == TensorKind::grid;
+      (grid ? grids : network).add(p, tensor_key(key, i));
+      if (!grid) continue;
+      const GridConfig& config = net.config.grids[size_t(p.spec.grid)];
+      if (config.coding != GridCoding::context)
+        plain_grids[config.per_view].add(p, tensor_key(key, i));
+    }
+  }
+};
+
+/// The symbols that grid `g` has as its parent's, if any.
+at::Tensor below(const ModelConfig& config, int g, const std::vector<at::Tensor>& symbols) {
+  const GridConfig& grid = config.grids[size_t(g)];
+  for (int k = g - 1; k >= 0; --k) {
+    const GridConfig& other = config.grids[size_t(k)];
+    if (other.per_view == grid.per_view && other.local == grid.local) return symbols[size_t(k)];
+  }
+  return {};
 }
 
 at::Tensor weight_bits(const at::Tensor& s, bool by_row) {
@@ -91,7 +138,7 @@ at::Tensor laplace_bits(const at::Tensor& symbol, const at::Tensor& mean,
   return nats.clamp(0, -std::log(kMinProbability) * 4) * (1 / M_LN2);
 }
 
-RateEstimate estimate_rate(const Network& net, bool hard, bool parts) {
+RateEstimate estimate_rate(const Network& net, bool hard, bool parts, const SoftRounding& soft) {
   RateEstimate rate;
   std::vector<at::Tensor> terms;
   auto add = [&](const at::Tensor& bits, double& part) {
@@ -99,27 +146,34 @@ RateEstimate estimate_rate(const Network& net, bool hard, bool parts) {
     if (parts) part += bits.item<double>();
   };
   std::vector<at::Tensor> grid_symbols;
+  const bool fused = !hard && ops::fusable({net.parameters[0].value});
+  const uint32_t key = hard ? 0 : noise_key(net);
+  if (fused) {
+    const NoisyTensors all(net, key);
+    add(all.network.bits({}), rate.network);
+    for (const bool per_view : {false, true})
+      if (!all.plain_grids[per_view].values.empty())
+        add(all.plain_grids[per_view].bits(soft), per_view ? rate.views : rate.shared);
+    grid_symbols = noisy_symbols(all.grids.values, all.grids.log_steps, all.grids.keys, soft);
+  }
   for (size_t i = 0; i < net.parameters.size(); ++i) {
     const Parameter& p = net.parameters[i];
-    const at::Tensor s = symbols(net, p, hard);
-    if (p.spec.kind != TensorKind::grid) {
-      add(hard ? weight_bits(s, parts) : noisy_bits(s, {0, 1}), rate.network);
+    const bool is_grid = p.spec.kind == TensorKind::grid;
+    if (fused && !is_grid) continue;
+    const at::Tensor s =
+        fused ? grid_symbols[size_t(p.spec.grid)] : symbols(net, p, hard, tensor_key(key, i), soft);
+    if (!is_grid) {
+      add(hard ? weight_bits(s, parts) : composed_bits(s, {0, 1}), rate.network);
       continue;
     }
     const int g = p.spec.grid;
     const GridConfig& grid = net.config.grids[size_t(g)];
-    grid_symbols.push_back(s);
-    at::Tensor below;
-    for (int k = g - 1; k >= 0 && !below.defined(); --k) {
-      const GridConfig& other = net.config.grids[size_t(k)];
-      if (other.per_view == grid.per_view && other.local == grid.local)
-        below = grid_symbols[size_t(k)];
-    }
-    const at::Tensor bits = grid.coding == GridCoding::context
-                                ? context_bits(s, below, net.contexts[size_t(g)])
-                            : hard ? plain_grid_bits(s)
-                                   : noisy_bits(s, {0, 1, 3, 4});
-    add(bits, grid.per_view ? rate.views : rate.shared);
+    if (!fused) grid_symbols.push_back(s);
+    double& part = grid.per_view ? rate.views : rate.shared;
+    if (grid.coding == GridCoding::context)
+      add(context_bits(s, below(net.config, g, grid_symbols), net.contexts[size_t(g)]), part);
+    else if (!fused)
+      add(hard ? plain_grid_bits(s) : composed_bits(s, {0, 1, 3, 4}), part);
   }
   rate.bits = at::stack(terms).sum();
   return rate;

@@ -18,9 +18,10 @@ at::Tensor laplace_bits(const at::Tensor& symbol, const at::Tensor& mean,
                         const at::Tensor& log_scale);
 
 /// `hard`: symbols are rounded (straight through), as they will be written, under the coder's own
-/// choice of distributions; else additive noise. `parts` fills the parts and looks for scales per
-/// row, which takes longer.
-RateEstimate estimate_rate(const Network& network, bool hard, bool parts = false);
+/// choice of distributions; else with noise, grids by `soft`. `parts` fills the parts and looks for
+/// scales per row, which takes longer.
+RateEstimate estimate_rate(const Network& network, bool hard, bool parts = false,
+                           const SoftRounding& soft = {});
 
 /// Bits of a model's units besides the symbols: context models, steps, alphabets, scales,
 /// references, the ends of the codewords.

@@ -29,7 +29,8 @@ double seconds_since(Clock::time_point start) {
 // Shares of the training (docs/training.md, "Phases").
 constexpr double kFloatShare = 0.04;  // no quantisation, no rate
 constexpr double kNoiseShare = 0.95;  // up to here: noise on grids, all else as the decoder has it
-constexpr double kPruneAt = 0.45;     // magnitude pruning, fine-tuned by the rest
+constexpr float kLastSharpness = 4, kLessNoise = 0.25f;  // there, from plain noise of one step
+constexpr double kPruneAt = 0.45;  // magnitude pruning, fine-tuned by the rest
 constexpr double kWarmUpShare = 0.03;
 constexpr double kRate = 1.2e-2;  // Adam's learning rate for weights, cosine to kLastRate
 constexpr double kLastRate = 1e-4;
@@ -39,7 +40,10 @@ constexpr double kContextRate = 1.0;
 // Per step, times the learning rate. Before a LayerNorm the scale of weights is free: without decay
 // they grow in long trainings until the decoder's 16-bit planes clamp what they make.
 constexpr double kWeightDecay = 0.1, kScaleFreeDecay = 0.2;
-constexpr int kRateEvery = 8;  // NVRC section 3.4: R every 8 steps, eightfold
+constexpr int kRateEvery = 8;      // NVRC section 3.4: R every 8 steps, eightfold
+constexpr double kFlowRate = 0.1;  // learning rate of the flow layer, relative to the weights'
+// The displacements follow the block search at first, less and less up to this share.
+constexpr double kSearchShare = 0.12, kSearchWeight = 0.01;
 constexpr double kProgressPeriod = 0.25;
 
 /// Adds the time since the last call to one of TrainTimes.
@@ -69,12 +73,29 @@ double learning_rate(double progress) {
 
 Precision precision_at(double progress) {
   if (progress < kFloatShare) return {};
-  if (progress < kNoiseShare) return {.weights = true, .grids_noise = true, .activations = true};
+  if (progress < kNoiseShare) {
+    const float part = float((progress - kFloatShare) / (kNoiseShare - kFloatShare));
+    return {.weights = true,
+            .grids_noise = true,
+            .soft = {.sharpness = kLastSharpness * part, .amplitude = 1 - kLessNoise * part},
+            .activations = true};
+  }
   return {.weights = true, .grids_hard = true, .activations = true};
 }
 
 const char* phase_name(const Precision& p) {
   return p.grids_hard ? "quantise" : p.weights ? "noise" : "float";
+}
+
+/// Mean absolute distance of the displacements from those that were searched.
+at::Tensor search_error(const MotionSearch& search, const at::Tensor& flow, int frame,
+                        const std::vector<int64_t>& views) {
+  const at::Tensor all = search.targets[size_t(frame)];
+  const at::Tensor wanted = all.index_select(0, at::tensor(views, at::kLong)).to(flow.device());
+  std::vector<at::Tensor> parts;
+  for (int64_t b = 0; b < flow.size(3) / kFlowOutputs; ++b)
+    parts.push_back(flow.narrow(3, kFlowOutputs * b, 2));
+  return (at::cat(parts, 3) - wanted).abs().mean();
 }
 
 double total_samples(const ModelConfig& config) {
@@ -93,7 +114,8 @@ Result<TrainResult> train(Network& net, const PictureStore& pictures, const Base
     const double decay = p.spec.kind != TensorKind::weight ? 0
                          : scale_free                      ? kScaleFreeDecay
                                                            : kWeightDecay;
-    adam.add(p.value, grid ? kGridRate : 1.0, decay);
+    const bool flow = p.spec.name.find(".flow.") != std::string::npos;
+    adam.add(p.value, grid ? kGridRate : flow ? kFlowRate : 1.0, decay);
     adam.add(p.log_step, kStepRate);
   }
   for (const ContextParameters& c : net.contexts) {
@@ -125,16 +147,19 @@ Result<TrainResult> train(Network& net, const PictureStore& pictures, const Base
     watch.restart();
     const Values values = prepare_values(net, precision);
     watch.add_to(times.values);
-    const at::Tensor prediction = base.prediction(batch.frame, batch.views, net.device);
-    const Trunk features =
-        trunk(net, values, precision, batch.frame, batch.views, prediction, stop);
+    const Trunk features = trunk(net, values, precision, batch.frame, batch.views,
+                                 base.prediction(batch.frame, batch.views, net.device), stop,
+                                 base.displaced(net.config, batch.frame, batch.views));
     watch.add_to(times.forward);
-    const Distortion d = distortion(net.config, features, prediction, pictures, batch.frame,
-                                    batch.views, options.loss, options.depth_weight);
+    const Distortion d = distortion(net.config, features, pictures, batch.frame, batch.views,
+                                    options.loss, options.depth_weight);
     at::Tensor loss = d.loss;
+    if (options.search != nullptr && progress < kSearchShare)
+      loss = loss + search_error(*options.search, features.flow, batch.frame, batch.views) *
+                        (kSearchWeight * (1 - progress / kSearchShare));
     watch.add_to(times.loss);
     if (precision.weights && step % kRateEvery == 0) {
-      const RateEstimate rate = estimate_rate(net, precision.grids_hard);
+      const RateEstimate rate = estimate_rate(net, precision.grids_hard, false, precision.soft);
       bits = rate.bits.item<double>();
       if (target.wants_size(progress)) {
         MVINR_ASSIGN(const CodedUnits coded, code_units(net));

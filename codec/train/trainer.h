@@ -6,6 +6,7 @@
 
 #include "mvinr/encoder.h"
 #include "train/base_store.h"
+#include "train/motion_search.h"
 #include "train/network.h"
 #include "train/picture_store.h"
 
@@ -21,6 +22,7 @@ struct TrainOptions {
   double time_budget = 0;  // seconds; > 0: as many steps as fit, `steps` is ignored
   uint64_t seed = 1;
   int batch_samples = 1 << 16;  // canvas samples of a step: as many views as fit, at least one
+  const MotionSearch* search = nullptr;  // motion learned: what the displacements begin with
   std::function<void(const Progress&)> on_progress;
 };
 

@@ -47,7 +47,9 @@ Status verify(Bytes access_unit, const PictureStore& pictures, const BaseStore& 
   const auto& views = gop.sequence.views;
   for (const int v : gop.base_views)
     for (const Component c : {Component::texture, Component::depth})
-      for (int t = 0; t < gop.frames; ++t)
+      for (int t = 0; t < gop.frames &&
+                      (c == Component::texture || views[size_t(v)].depth != SampleFormat::none);
+           ++t)
         MVINR_TRY(decoder->set_base({t, v, c}, base.at({t, v, c}).picture()));
   std::vector<OwnedPicture> texture, depth;
   std::vector<MutablePicture> writable;

@@ -20,6 +20,21 @@ Error lacking(const std::string& what) {
   return {ErrorCode::invalid_argument, "hybrid mode: " + what};
 }
 
+bool has_depth(const SequenceInfo& sequence) {
+  return std::any_of(sequence.views.begin(), sequence.views.end(),
+                     [](const ViewInfo& v) { return v.depth != SampleFormat::none; });
+}
+
+// Without cameras views are thought to stand in the order of their numbers: the middle ones of
+// groups of this many.
+constexpr int kViewsPerBase = 6;
+std::vector<int> spread_base_views(int count) {
+  const int wanted = (count + kViewsPerBase - 1) / kViewsPerBase;
+  std::vector<int> views;
+  for (int i = 0; i < wanted; ++i) views.push_back((2 * i + 1) * count / (2 * wanted));
+  return views;
+}
+
 }  // namespace
 
 Status check_base_views(const Settings& settings, const SequenceInfo& sequence) {
@@ -33,10 +48,20 @@ Status check_base_views(const Settings& settings, const SequenceInfo& sequence) 
   return ok();
 }
 
+Motion motion_of(const Settings& settings, const SequenceInfo& sequence) {
+  if (settings.encoder.motion) return *settings.encoder.motion;
+  if (settings.encoder.profile.starts_with("ierv")) return Motion::learned;
+  const Result<std::vector<int>> named = parse_base_views(settings.base.views);
+  if (named && !named->empty()) return automatic_motion(sequence, *named);
+  // Any view with depth can be a base view.
+  return has_depth(sequence) ? automatic_motion(sequence, {}) : Motion::learned;
+}
+
 Result<std::vector<int>> find_base_views(const Settings& settings, const SequenceInfo& sequence) {
   const int count = int(sequence.views.size());
   if (count < 2) return lacking("needs at least two views, there is one");
-  for (int v = 0; v < count; ++v)
+  const bool geometry = motion_of(settings, sequence) != Motion::learned;
+  for (int v = 0; geometry && v < count; ++v)
     if (!sequence.views[size_t(v)].camera)
       return lacking("view " + std::to_string(v) +
                      " has no camera: set the property cameras, or camera of the pad texture_" +
@@ -44,18 +69,18 @@ Result<std::vector<int>> find_base_views(const Settings& settings, const Sequenc
   if (Status good = check_base_views(settings, sequence); !good) return good.error();
   Result<std::vector<int>> views = parse_base_views(settings.base.views);
   if (views->empty()) {
-    const bool depth = std::any_of(sequence.views.begin(), sequence.views.end(),
-                                   [](const auto& v) { return v.depth != SampleFormat::none; });
-    if (!depth) return lacking("no view has depth: feed a pad depth_n of at least one view");
+    if (geometry && !has_depth(sequence))
+      return lacking("no view has depth: feed a pad depth_n of at least one view");
   } else {
     const std::string name = "base-views \"" + settings.base.views + "\"";
     if (views->size() > size_t(kMaxBaseViews))
       return lacking(name + " are more than " + std::to_string(kMaxBaseViews));
     for (const int v : *views)
-      if (sequence.views[size_t(v)].depth == SampleFormat::none)
+      if (geometry && sequence.views[size_t(v)].depth == SampleFormat::none)
         return lacking("base view " + std::to_string(v) + " has no depth: feed the pad depth_" +
                        std::to_string(v) + ", or choose other base-views");
   }
+  if (views->empty() && !geometry) return spread_base_views(count);
   return views;
 }
 

@@ -17,8 +17,11 @@ namespace mvinr::gst {
 /// `invalid_argument`: the property base-views names a view that the sequence does not have.
 Status check_base_views(const Settings& settings, const SequenceInfo& sequence);
 
-/// The base views of the property; empty: to be chosen. `invalid_argument` says what hybrid mode
-/// needs and this sequence lacks.
+/// The property motion; auto: geometry where the cameras of all views and depth are there.
+Motion motion_of(const Settings& settings, const SequenceInfo& sequence);
+
+/// The base views of the property, or without geometry those in the middle of groups of views;
+/// empty: to be chosen. `invalid_argument` says what hybrid mode needs and this sequence lacks.
 Result<std::vector<int>> find_base_views(const Settings& settings, const SequenceInfo& sequence);
 
 /// Chooses base views by some frames of the first GOP. `invalid_argument` if the cameras cannot be

@@ -88,6 +88,7 @@ Status GopStream::create_hybrid(const Settings& now, EncoderOptions options) {
   if (!base) return base.error();
   options.mode = Mode::hybrid;
   options.base_views = (*base)->views();
+  options.motion = motion_of(settings_, sequence_);
   Result<std::unique_ptr<Encoder>> encoder = Encoder::create(sequence_, options);
   if (!encoder) return encoder.error();
   encoder_ = std::move(*encoder);

@@ -24,6 +24,19 @@ GType mode_type() {
   return type;
 }
 
+// The library's values and one more: auto is the absence of one.
+constexpr int kAutomaticMotion = -1;
+GType motion_type() {
+  static const GEnumValue values[] = {
+      {kAutomaticMotion, "geometry where cameras and depth allow it, else learned", "auto"},
+      {int(Motion::geometry), "By cameras and the depth of the base views", "geometry"},
+      {int(Motion::learned), "By displacements that the network yields; needs neither", "learned"},
+      {int(Motion::refined), "geometry, whose result the network's displacements move", "refined"},
+      {0, nullptr, nullptr}};
+  static const GType type = g_enum_register_static("GstMvinrEncMotion", values);
+  return type;
+}
+
 GType loss_type() {
   static const GEnumValue values[] = {
       {int(Loss::psnr), "Mean squared error, Y:U:V weighted 6:1:1", "psnr"},
@@ -165,6 +178,12 @@ void install_properties(GObjectClass* klass) {
                               "that cannot be predicted well), or their numbers with commas, "
                               "such as 0,3",
                               d.base.views.c_str(), ready));
+  install(kPropMotion,
+          g_param_spec_enum("motion", "Motion",
+                            "Hybrid mode: how the other views are predicted from the base views. "
+                            "geometry and refined need the cameras of all views and depth of the "
+                            "base views; the profiles ierv are learned unless told otherwise",
+                            motion_type(), kAutomaticMotion, ready));
   install(kPropStats,
           g_param_spec_boxed(
               "stats", "Statistics",
@@ -176,6 +195,7 @@ void install_properties(GObjectClass* klass) {
               "texture-psnr-u, texture-psnr-v, depth-psnr",
               GST_TYPE_STRUCTURE, GParamFlags(G_PARAM_READABLE | G_PARAM_STATIC_STRINGS)));
   gst_type_mark_as_plugin_api(mode_type(), GstPluginAPIFlags(0));
+  gst_type_mark_as_plugin_api(motion_type(), GstPluginAPIFlags(0));
   gst_type_mark_as_plugin_api(loss_type(), GstPluginAPIFlags(0));
 }
 
@@ -235,6 +255,11 @@ bool set_setting(Settings& s, guint property, const GValue* value) {
       return true;
     case kPropBaseViews:
       s.base.views = to_std(value);
+      return true;
+    case kPropMotion:
+      e.motion.reset();
+      if (const int motion = g_value_get_enum(value); motion != kAutomaticMotion)
+        e.motion = Motion(motion);
       return true;
     default:
       return false;
@@ -297,6 +322,9 @@ bool get_setting(const Settings& s, guint property, GValue* value) {
       return true;
     case kPropBaseViews:
       g_value_set_string(value, s.base.views.c_str());
+      return true;
+    case kPropMotion:
+      g_value_set_enum(value, e.motion ? int(*e.motion) : kAutomaticMotion);
       return true;
     default:
       return false;

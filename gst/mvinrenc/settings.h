@@ -45,6 +45,7 @@ enum Property : guint {
   kPropBaseEncoder,
   kPropBaseQuantiser,
   kPropBaseViews,
+  kPropMotion,
   kPropStats,
 };
 

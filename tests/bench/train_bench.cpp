@@ -3,7 +3,11 @@
 // LibTorch operations, torch::optim::Adam. Times are processor time of the process if there is one
 // thread, so that other programs on the machine count less.
 //
-//   train-bench [--threads N] [--steps N] [PROFILE WIDTHxHEIGHT implicit|hybrid]...
+//   train-bench [--threads N] [--steps N] [--seeds N] [--kernels SET] [--fused-only] [PROFILE
+//   WIDTHxHEIGHT implicit|hybrid]...
+//
+// The PSNR of both after the same steps, with the same initial network, batches and noise, is the
+// mean over --seeds (default 1). --fused-only: without stock, for profilers.
 #include <ATen/Parallel.h>
 #include <torch/optim/adam.h>
 
@@ -12,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -109,7 +114,18 @@ double stock_steps(const Bench& b, Network& net, int steps, int threads) {
   return (now(threads) - start) / steps;
 }
 
-void run(const Case& c, int steps, int threads) {
+struct Options {
+  int threads = 1, steps = 160, seeds = 1;
+  bool fused_only = false;
+  std::string kernels = ops::kernel_sets().front();
+};
+
+double mean(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / double(values.size());
+}
+
+void run(const Case& c, const Options& o) {
+  const int steps = o.steps;
   const Bench b(c);
   const auto plan = make_plan(b.config);
   const int64_t canvas = int64_t(b.config.canvas_width) * b.config.canvas_height;
@@ -118,26 +134,55 @@ void run(const Case& c, int steps, int threads) {
   // Forward and backward are three forward passes, whatever is recomputed.
   const double macs = 3.0 * double(multiply_adds(*plan)) * double(pictures);
 
-  Network net = make_network(b.config, 1, at::kCPU);
-  const double start = now(threads);
-  const auto trained = train(net, b.store, b.base, {.lambda = kLambda, .steps = steps}, {});
-  const double fused = (now(threads) - start) / steps;
-  if (!trained) return;
-
-  // The same training on LibTorch's operations, and the speed of a stock step.
-  ops::use_kernel_set("composite");
-  Network composite = make_network(b.config, 1, at::kCPU);
-  const auto slow = train(composite, b.store, b.base, {.lambda = kLambda, .steps = steps}, {});
-  Network stock = make_network(b.config, 1, at::kCPU);
-  const double unfused = stock_steps(b, stock, std::max(8, steps / 16), threads);
-  ops::use_kernel_set(ops::kernel_sets().front());
-  if (!slow) return;
-
-  std::printf("| %s %dx%d %s | %.1f | %.1f | %.1f | %.1f | %.2f / %.2f |", c.profile.c_str(),
-              c.width, c.height, c.hybrid ? "hybrid" : "implicit", 1 / fused, macs / fused * 1e-9,
-              1 / unfused, unfused / fused, b.psnr(net), b.psnr(composite));
-  const TrainTimes& t = trained->times;
+  std::vector<double> psnr, composite_psnr;
+  double fused = 0;
+  TrainTimes t;
+  for (int seed = 1; seed <= o.seeds; ++seed) {
+    // The same initial network, order of pictures and noise for both.
+    const TrainOptions options{.lambda = kLambda, .steps = steps, .seed = uint64_t(seed)};
+    Network net = make_network(b.config, options.seed, at::kCPU);
+    const double start = now(o.threads);
+    const auto trained = train(net, b.store, b.base, options, {});
+    if (!trained) return;
+    if (seed == 1) {
+      fused = (now(o.threads) - start) / steps;
+      t = trained->times;
+    }
+    psnr.push_back(b.psnr(net));
+    if (o.fused_only) continue;
+    ops::use_kernel_set("composite");
+    Network composite = make_network(b.config, options.seed, at::kCPU);
+    const bool done = bool(train(composite, b.store, b.base, options, {}));
+    ops::use_kernel_set(o.kernels);
+    if (!done) return;
+    composite_psnr.push_back(b.psnr(composite));
+  }
   const double all = t.values + t.forward + t.loss + t.rate + t.backward + t.update;
+  if (o.fused_only) {
+    std::printf("| %s %dx%d %s | %.1f | %.1f | %.2f |", c.profile.c_str(), c.width, c.height,
+                c.hybrid ? "hybrid" : "implicit", 1 / fused, macs / fused * 1e-9, mean(psnr));
+    for (const double part : {t.values, t.forward, t.loss, t.rate, t.backward, t.update})
+      std::printf(" %.2f |", 1e3 * part / steps);
+    std::printf(" ms\n");
+    std::fflush(stdout);
+    return;
+  }
+  ops::use_kernel_set("composite");
+  Network stock = make_network(b.config, 1, at::kCPU);
+  const double unfused = stock_steps(b, stock, std::max(8, steps / 16), o.threads);
+  ops::use_kernel_set(o.kernels);
+
+  std::printf("| %s %dx%d %s | %.1f | %.1f | %.1f | %.1f | %.2f / %.2f", c.profile.c_str(), c.width,
+              c.height, c.hybrid ? "hybrid" : "implicit", 1 / fused, macs / fused * 1e-9,
+              1 / unfused, unfused / fused, mean(psnr), mean(composite_psnr));
+  if (o.seeds > 1) {
+    std::vector<double> gain;
+    for (size_t i = 0; i < psnr.size(); ++i) gain.push_back(psnr[i] - composite_psnr[i]);
+    double squares = 0;
+    for (const double g : gain) squares += (g - mean(gain)) * (g - mean(gain));
+    std::printf(" (%+.2f ± %.2f)", mean(gain), std::sqrt(squares / (o.seeds * (o.seeds - 1.0))));
+  }
+  std::printf(" |");
   for (const double part : {t.values, t.forward, t.loss, t.rate, t.backward, t.update})
     std::printf(" %.0f |", 100 * part / all);
   std::printf("\n");
@@ -147,23 +192,30 @@ void run(const Case& c, int steps, int threads) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  int threads = 1, steps = 160;
+  Options o;
   std::vector<Case> cases;
   for (int i = 1; i < argc; ++i) {
     const std::string a = argv[i];
     if (a == "--threads" && i + 1 < argc) {
-      threads = std::max(1, std::atoi(argv[++i]));
+      o.threads = std::max(1, std::atoi(argv[++i]));
     } else if (a == "--steps" && i + 1 < argc) {
-      steps = std::max(1, std::atoi(argv[++i]));
+      o.steps = std::max(1, std::atoi(argv[++i]));
+    } else if (a == "--seeds" && i + 1 < argc) {
+      o.seeds = std::max(1, std::atoi(argv[++i]));
+    } else if (a == "--kernels" && i + 1 < argc && ops::use_kernel_set(argv[i + 1])) {
+      o.kernels = argv[++i];
+    } else if (a == "--fused-only") {
+      o.fused_only = true;
     } else if (Case c{.profile = a};
                i + 2 < argc && std::sscanf(argv[i + 1], "%dx%d", &c.width, &c.height) == 2) {
       c.hybrid = std::strcmp(argv[i + 2], "hybrid") == 0;
       cases.push_back(c);
       i += 2;
     } else {
-      std::fprintf(stderr,
-                   "usage: train-bench [--threads N] [--steps N] "
-                   "[PROFILE WIDTHxHEIGHT implicit|hybrid]...\n");
+      std::fprintf(
+          stderr,
+          "usage: train-bench [--threads N] [--steps N] [--seeds N] [--kernels SET] [--fused-only] "
+          "[PROFILE WIDTHxHEIGHT implicit|hybrid]...\n");
       return 2;
     }
   }
@@ -172,14 +224,14 @@ int main(int argc, char** argv) {
              {"xs", 256, 144, false},
              {"xs", 512, 288, false},
              {"s", 512, 288, false}};
-  at::set_num_threads(threads);
-  ops::set_threads(threads);
+  at::set_num_threads(o.fused_only ? 1 : o.threads);  // as in the encoder, or for stock, too
+  ops::set_threads(o.threads);
   std::printf(
       "%d threads, %d steps, kernels: %s\n"
       "| | steps/s | GMAC/s | stock steps/s | times as fast | luma dB, stock dB | values %% | "
       "forward %% | loss %% | rate %% | backward %% | update %% |\n"
       "|---|---|---|---|---|---|---|---|---|---|---|---|\n",
-      threads, steps, ops::kernel_set().c_str());
-  for (const Case& c : cases) run(c, steps, threads);
+      o.threads, o.steps, ops::kernel_set().c_str());
+  for (const Case& c : cases) run(c, o);
   return 0;
 }

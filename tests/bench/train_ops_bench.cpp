@@ -42,13 +42,20 @@ Tensor leaf(at::IntArrayRef shape, double deviation) {
   return (at::randn(shape) * deviation).set_requires_grad(true);
 }
 
+/// Seven-bit weights, as the trainer's.
+Tensor weight(at::IntArrayRef shape, double deviation) {
+  const double step = deviation / 24;
+  return ((at::randn(shape) * 24).round().clamp(-127, 127) * std::exp2(std::round(std::log2(step))))
+      .set_requires_grad(true);
+}
+
 void block(int64_t n, int64_t h, int64_t w, int64_t c, int64_t expansion) {
   const int64_t hidden = c * expansion;
   const std::vector<Tensor> t = {leaf({n, h, w, c}, 1),
-                                 leaf({c, 9}, 0.3),
-                                 leaf({hidden, c}, 1 / std::sqrt(double(c))),
+                                 weight({c, 9}, 0.3),
+                                 weight({hidden, c}, 1 / std::sqrt(double(c))),
                                  leaf({hidden}, 0.1),
-                                 leaf({c, hidden}, 1 / std::sqrt(double(hidden))),
+                                 weight({c, hidden}, 1 / std::sqrt(double(hidden))),
                                  leaf({c}, 0.1)};
   const double macs = 3.0 * double(n * h * w * (9 * c + 2 * c * hidden));
   for (const bool quantise : {false, true}) {

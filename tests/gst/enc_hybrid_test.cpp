@@ -87,9 +87,8 @@ TEST_F(EncHybrid, AutoIsImplicitWhereSomethingIsMissing) {
     const char* base_encoder = kQuick;
     const char* profile = "auto";
   };
-  const auto none = [](int) { return false; };
-  for (const Case& c : {Case{"one view", {.views = 1}}, Case{"camera", {.without_camera = 1}},
-                        Case{"depth", {.has_depth = none}}, Case{"element", {}, "nosuchenc"},
+  for (const Case& c : {Case{"one view", {.views = 1}}, Case{"element", {}, "nosuchenc"},
+                        Case{"element without cameras", {.without_camera = 1}, "nosuchenc"},
                         Case{"the encoder refuses", {}, kQuick, "xxs"}}) {
     fake::reset();
     EncoderUnderTest enc;
@@ -109,18 +108,51 @@ TEST_F(EncHybrid, AutoIsImplicitWhereSomethingIsMissing) {
   }
 }
 
+TEST_F(EncHybrid, MotionIsLearnedWhereCamerasOrDepthAreMissing) {
+  struct Case {
+    Rig rig;
+    const char* motion;
+    Motion expected;
+    std::vector<int> base_views;
+    size_t units;
+  };
+  const auto none = [](int) { return false; };
+  for (const Case& c : {Case{{.views = 3}, "auto", Motion::geometry, {1}, 2},
+                        Case{{.views = 3}, "refined", Motion::refined, {1}, 2},
+                        Case{{.views = 3}, "learned", Motion::learned, {1}, 2},
+                        Case{{.views = 4, .without_camera = 3}, "auto", Motion::learned, {2}, 2},
+                        Case{{.views = 2, .has_depth = none}, "auto", Motion::learned, {1}, 1}}) {
+    for (const char* mode : {"auto", "hybrid"}) {
+      fake::reset();
+      EncoderUnderTest enc;
+      set_mode(enc, mode);
+      gst_util_set_object_arg(G_OBJECT(enc.element()), "motion", c.motion);
+      feed(enc, c.rig);
+      ASSERT_TRUE(enc.run());
+      ASSERT_EQ(enc.errors() + enc.warnings(), "") << c.motion;
+      const fake::Log log = fake::log();
+      EXPECT_EQ(log.options.at(0).mode, Mode::hybrid) << c.motion;
+      EXPECT_EQ(log.options[0].motion, c.expected) << c.motion;
+      EXPECT_EQ(log.options[0].base_views, c.base_views) << c.motion;
+      EXPECT_EQ(log.gops.at(0).units.size(), c.units) << c.motion;
+    }
+  }
+}
+
 TEST_F(EncHybrid, HybridSaysWhatIsMissing) {
   struct Case {
     std::vector<std::string> texts;
     Rig rig;
     const char* base_views = "auto";
     const char* base_encoder = kQuick;
+    const char* motion = "geometry";
   };
   const auto none = [](int) { return false; };
   const auto first = [](int view) { return view == 0; };
   for (const Case& c :
        {Case{{"two views"}, {.views = 1}},
         Case{{"view 1 has no camera", "cameras"}, {.without_camera = 1}},
+        Case{{"no camera"}, {.without_camera = 0}, "auto", kQuick, "refined"},
         Case{{"no view has depth"}, {.has_depth = none}},
         Case{{"base view 1 has no depth", "depth_1"}, {.has_depth = first}, "1"},
         Case{{"\"7\"", "no view 7", "2 views"}, {}, "7"},
@@ -129,6 +161,7 @@ TEST_F(EncHybrid, HybridSaysWhatIsMissing) {
     EncoderUnderTest enc;
     set_mode(enc, "hybrid", c.base_encoder);
     enc.set("base-views", c.base_views);
+    gst_util_set_object_arg(G_OBJECT(enc.element()), "motion", c.motion);
     feed(enc, c.rig);
     ASSERT_TRUE(enc.run()) << c.texts[0];
     for (const std::string& text : c.texts) EXPECT_TRUE(has(enc.errors(), text)) << enc.errors();

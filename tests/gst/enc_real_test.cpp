@@ -88,24 +88,28 @@ void decode_base_views(Decoder& decoder, const GopInfo& info) {
 }
 
 class EncRealMode : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Modes, EncRealMode, testing::Values("implicit", "hybrid"),
+INSTANTIATE_TEST_SUITE_P(Modes, EncRealMode, testing::Values("implicit", "geometry", "learned"),
                          [](const auto& info) { return std::string(info.param); });
 
-// mode=auto: hybrid with cameras, implicit without.
+// mode=auto: hybrid, by geometry with cameras, with learned motion without.
 TEST_P(EncRealMode, AccessUnitsDecodeToThePsnrThatTheMessagesTell) {
   const testutil::Clip source = clip();
-  const bool hybrid = std::string(GetParam()) == "hybrid";
+  const std::string kind = GetParam();
+  const bool hybrid = kind != "implicit";
   EncoderUnderTest enc;
   make_quick(enc);
   // The sources are no views of one scene.
-  if (hybrid) enc.set("base-views", "0");
-  feed(enc, source, hybrid);
+  if (hybrid)
+    enc.set("base-views", "0");
+  else
+    gst_util_set_object_arg(G_OBJECT(enc.element()), "mode", "implicit");
+  feed(enc, source, kind == "geometry");
   ASSERT_TRUE(enc.run(300));
   ASSERT_EQ(enc.errors() + enc.warnings(), "");
   const auto messages = enc.messages("mvinrenc-gop");
   ASSERT_EQ(messages.size(), 2u);
   EXPECT_GE(enc.messages("mvinrenc-progress").size(), 2u);
-  EXPECT_STREQ(gst_structure_get_string(messages[0], "mode"), GetParam());
+  EXPECT_STREQ(gst_structure_get_string(messages[0], "mode"), hybrid ? "hybrid" : "implicit");
 
   auto decoder = Decoder::create({.threads = 1});
   ASSERT_TRUE(decoder);
@@ -114,6 +118,9 @@ TEST_P(EncRealMode, AccessUnitsDecodeToThePsnrThatTheMessagesTell) {
     const Result<GopInfo> info = (*decoder)->start_gop(bytes);
     ASSERT_TRUE(info) << info.error().message;
     EXPECT_EQ(info->base_views.size(), hybrid ? 1u : 0u);
+    if (hybrid) {
+      EXPECT_EQ(info->motion, kind == "learned" ? Motion::learned : Motion::geometry);
+    }
     ASSERT_NO_FATAL_FAILURE(decode_base_views(**decoder, *info));
     EXPECT_EQ(info->first_frame, uint64_t(g * kGop));
     EXPECT_EQ(info->frames, g == 0 ? 4 : 2);
@@ -202,6 +209,7 @@ TEST(EncReal, TheEncodersRefusalsAreErrors) {
     const testutil::Clip source = clip();
     EncoderUnderTest enc;
     make_quick(enc);
+    gst_util_set_object_arg(G_OBJECT(enc.element()), "motion", "geometry");
     gst_util_set_object_arg(G_OBJECT(enc.element()), c.property, c.value);
     feed(enc, source);
     EXPECT_TRUE(enc.run(120)) << c.property;

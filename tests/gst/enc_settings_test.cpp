@@ -161,10 +161,11 @@ TEST_F(EncSettings, EveryPropertySaysWhatItIs) {
     }
   }
   g_free(specs);
-  EXPECT_EQ(own, (std::set<std::string>{
-                     "base-encoder", "base-quantiser", "base-views", "mode", "lambda", "bitrate",
-                     "effort", "gop-size", "profile", "loss", "cameras", "depth-weight", "prune",
-                     "seed", "device", "threads", "time-budget", "max-memory", "stats"}));
+  EXPECT_EQ(own, (std::set<std::string>{"base-encoder", "base-quantiser", "base-views", "mode",
+                                        "motion",       "lambda",         "bitrate",    "effort",
+                                        "gop-size",     "profile",        "loss",       "cameras",
+                                        "depth-weight", "prune",          "seed",       "device",
+                                        "threads",      "time-budget",    "max-memory", "stats"}));
   gst_object_unref(element);
 }
 

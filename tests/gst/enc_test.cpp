@@ -75,7 +75,7 @@ TEST_F(Enc, SendsOneCapsEventAndATimeSegmentBeforeTheFirstUnit) {
   GstCaps* caps = nullptr;
   gst_event_parse_caps(caps_events[0].event.get(), &caps);
   GstCaps* expected = gst_caps_from_string(
-      "video/x-mvinr,parsed=(boolean)true,version=(int)3,width=(int)32,height=(int)32,"
+      "video/x-mvinr,parsed=(boolean)true,version=(int)4,width=(int)32,height=(int)32,"
       "framerate=(fraction)25/1,views=(int)2,textures=(int)2,depths=(int)1");
   EXPECT_TRUE(gst_caps_is_equal(caps, expected)) << gst_caps_to_string(caps);
   gst_caps_unref(expected);

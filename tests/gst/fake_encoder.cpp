@@ -136,7 +136,10 @@ class FakeEncoder final : public Encoder {
       unit.samples = base_samples_[{unit.view, int(unit.component)}];
       unit.samples.resize(size_t(frames), -1);
     }
-    if (units_.size() != 2 * options_.base_views.size())
+    size_t wanted = 0;
+    for (const int v : options_.base_views)
+      wanted += sequence_.views[size_t(v)].depth == SampleFormat::none ? 1 : 2;
+    if (units_.size() != wanted)
       return error(ErrorCode::invalid_argument, "BASE units are missing");
     the_log.gops.push_back({frames, lambda_, time_budget_, left, samples_, poses_, units_});
     first_frame_ += uint64_t(frames);

@@ -246,7 +246,7 @@ TEST_F(MvinrParse, CapsTellTheFirstViewAndTheNumbers) {
   const std::string caps = src_caps();
   for (const char* part : {"video/x-mvinr", "parsed=(boolean)true", "width=(int)48",
                            "height=(int)40", "framerate=(fraction)25/1", "views=(int)3",
-                           "textures=(int)3", "depths=(int)3", "version=(int)3"})
+                           "textures=(int)3", "depths=(int)3", "version=(int)4"})
     EXPECT_NE(caps.find(part), std::string::npos) << part << " in " << caps;
 }
 

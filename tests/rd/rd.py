@@ -111,6 +111,7 @@ def parse(arguments):
     add("--lambdas", type=numbers, default="0.001,0.002,0.005,0.012", help="(%(default)s)")
     add("--crfs", type=numbers, default="27,32,37,42", help="x265 (%(default)s)")
     add("--qps", type=numbers, default="25,30,35,40", help="VVenC, HTM, TMIV (%(default)s)")
+    add("--motion", default="", help="of mvinrenc mode=hybrid; default: its own choice")
     add("--base-views", default="", help="of mvinrenc mode=hybrid; default: its own choice")
     add("--base-encoder", default="", help="of mvinrenc mode=hybrid; default: its own choice")
     add("--x265-preset", default="slow")

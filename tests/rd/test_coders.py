@@ -154,7 +154,7 @@ class HybridTest(Fixture):
     def hybrid(self, launch):
         testing.script(self.bin / "gst-launch-1.0", launch)
         testing.script(self.bin / "gst-inspect-1.0", "")
-        codec = mvinr.Hybrid(testing.options(self.bin, base_views="v0,v1"))
+        codec = mvinr.Hybrid(testing.options(self.bin, base_views="v0,v1", motion="learned"))
         codec.check()
         return codec
 
@@ -176,6 +176,7 @@ class HybridTest(Fixture):
         codec.encode(self.clip, Part("all", 0.004), self.folder)
         words = (self.folder / "line").read_text().split("\n")
         for word in ("mode=hybrid", "lambda=0.004", "gop-size=2", 'base-views="v0,v1"',
+                     "motion=learned",
                      f"cameras={self.clip.raw / 'coded' / 'cameras.json'}", "e.texture_1", "e.depth_1",
                      "format=gray16-le", "format=i420", "framerate=30/1"):
             self.assertIn(word, words)

@@ -68,7 +68,7 @@ def options(folder, **values):
     result = {"crfs": [27.0, 32.0], "qps": [30.0], "lambdas": [0.004], "vvenc_preset": "medium",
               "x265_preset": "ultrafast", "x265_info": 0, "effort": 1, "seconds": 0,
               "profile": "auto", "depth_weight": 1, "build": str(folder), "base_views": "",
-              "base_encoder": "", "mv_hevc_config": None, "3d_hevc_config": None,
+              "motion": "", "base_encoder": "", "mv_hevc_config": None, "3d_hevc_config": None,
               "tmiv_config": None}
     names = {name: str(pathlib.Path(folder) / name) for name in os.listdir(folder)
              if os.access(pathlib.Path(folder) / name, os.X_OK)}

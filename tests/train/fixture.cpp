@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <random>
+#include <sstream>
 
 #include "format/model_units.h"
 #include "mvinr/decoder.h"
@@ -55,23 +57,26 @@ OwnedPicture base_picture(const testutil::Clip& clip, const PictureId& id) {
   return picture;
 }
 
-BaseStore base_store_of(const testutil::Clip& clip, const std::vector<int>& base_views) {
+BaseStore base_store_of(const testutil::Clip& clip, const std::vector<int>& base_views,
+                        Motion motion) {
   BaseStore store(clip.sequence, base_views);
   for (const int v : base_views)
     for (const Component c : {Component::texture, Component::depth}) {
+      if (clip.at(0, v, c).picture().format == SampleFormat::none) continue;
       for (int t = 0; t < clip.frames; ++t)
         EXPECT_TRUE(store.add({t, v, c}, base_picture(clip, {t, v, c}).picture()));
       EXPECT_TRUE(store.add_unit(v, c, std::vector<std::byte>(20, std::byte(v))));
     }
-  const Status status =
-      store.predict(profile_for(clip, "xxs", base_views), network_views(clip, base_views), {});
+  const Status status = store.predict(profile_for(clip, "xxs", base_views, motion),
+                                      network_views(clip, base_views), {});
   EXPECT_TRUE(status) << status.error().message;
   return store;
 }
 
 ModelConfig profile_for(const testutil::Clip& clip, const std::string& name,
-                        const std::vector<int>& base_views) {
-  auto config = make_profile(name, clip.sequence, clip.frames, network_views(clip, base_views));
+                        const std::vector<int>& base_views, Motion motion) {
+  auto config =
+      make_profile(name, clip.sequence, clip.frames, network_views(clip, base_views), motion);
   EXPECT_TRUE(config) << config.error().message;
   return std::move(config).value();
 }
@@ -94,10 +99,10 @@ Network random_network(const ModelConfig& config, uint64_t seed) {
 }
 
 Trained train_on(const testutil::Clip& clip, const std::string& profile, TrainOptions options,
-                 const std::vector<int>& base_views) {
+                 const std::vector<int>& base_views, Motion motion) {
   const PictureStore store = store_of(clip, network_views(clip, base_views));
-  const BaseStore base = base_store_of(clip, base_views);
-  const ModelConfig config = profile_for(clip, profile, base_views);
+  const BaseStore base = base_store_of(clip, base_views, motion);
+  const ModelConfig config = profile_for(clip, profile, base_views, motion);
   Trained out{.network = make_network(config, options.seed, at::kCPU)};
   auto result = train(out.network, store, base, options, {});
   EXPECT_TRUE(result) << result.error().message;
@@ -141,7 +146,8 @@ std::vector<tools::PictureBuffer> decode(const std::vector<std::byte>& bytes,
   if (!gop) return pictures;
   for (const int v : gop->base_views)
     for (const Component c : {Component::texture, Component::depth})
-      for (int t = 0; t < gop->frames; ++t)
+      for (int t = 0; t < gop->frames && clip->at(t, v, c).picture().format != SampleFormat::none;
+           ++t)
         EXPECT_TRUE((*decoder)->set_base({t, v, c}, base_picture(*clip, {t, v, c}).picture()));
   for (int t = 0; t < gop->frames; ++t) {
     for (int v = 0; v < int(gop->sequence.views.size()); ++v) {
@@ -160,6 +166,27 @@ std::vector<tools::PictureBuffer> decode(const std::vector<std::byte>& bytes,
     }
   }
   return pictures;
+}
+
+Tensors read_tensors(const std::string& name) {
+  std::ifstream file(std::string(MVINR_REFERENCE) + "/" + name, std::ios::binary);
+  EXPECT_TRUE(file) << name;
+  std::vector<std::pair<std::string, std::vector<int64_t>>> index;
+  for (std::string line; std::getline(file, line) && !line.empty();) {
+    std::istringstream words(line);
+    index.emplace_back();
+    words >> index.back().first;
+    for (int64_t size; words >> size;) index.back().second.push_back(size);
+  }
+  Tensors tensors;
+  for (const auto& [key, shape] : index) {
+    at::Tensor t = at::empty(shape, at::kFloat);
+    file.read(reinterpret_cast<char*>(t.mutable_data_ptr<float>()), t.numel() * 4);
+    tensors[key] = t;
+  }
+  EXPECT_TRUE(file) << name << " is too short";
+  EXPECT_FALSE(tensors.empty());
+  return tensors;
 }
 
 }  // namespace mvinr::train_test

@@ -3,6 +3,7 @@
 
 #include <c10/core/GradMode.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,13 +23,14 @@ std::vector<int> network_views(const testutil::Clip& clip, const std::vector<int
 
 /// The named profile for the clip.
 ModelConfig profile_for(const testutil::Clip& clip, const std::string& name = "xxs",
-                        const std::vector<int>& base_views = {});
+                        const std::vector<int>& base_views = {}, Motion motion = Motion::geometry);
 
 /// A picture as another codec would return it: the clip's, with noise of a hundredth of the range.
 OwnedPicture base_picture(const testutil::Clip& clip, const PictureId& id);
 
 /// Base pictures of all frames and BASE units of any bytes, warped to the other views.
-BaseStore base_store_of(const testutil::Clip& clip, const std::vector<int>& base_views = {});
+BaseStore base_store_of(const testutil::Clip& clip, const std::vector<int>& base_views = {},
+                        Motion motion = Motion::geometry);
 
 /// A network with values worth coding: its parameters moved by random amounts.
 Network random_network(const ModelConfig& config, uint64_t seed = 1);
@@ -42,7 +44,7 @@ struct Trained {
   TrainResult result;
 };
 Trained train_on(const testutil::Clip& clip, const std::string& profile, TrainOptions options,
-                 const std::vector<int>& base_views = {});
+                 const std::vector<int>& base_views = {}, Motion motion = Motion::geometry);
 
 /// A clip of two views with depth (64 x 48, 4 frames) and the profile xxs trained on it for 250
 /// steps, once for all tests.
@@ -60,5 +62,9 @@ std::vector<std::byte> access_unit_of(const testutil::Clip& clip, const Network&
 /// base_picture()s of `clip`, which implicit streams do without.
 std::vector<tools::PictureBuffer> decode(const std::vector<std::byte>& bytes,
                                          const testutil::Clip* clip = nullptr);
+
+/// Tensors by name, from a file of the folder reference; hinerv.py there describes the format.
+using Tensors = std::map<std::string, at::Tensor>;
+Tensors read_tensors(const std::string& name);
 
 }  // namespace mvinr::train_test

@@ -11,6 +11,7 @@
 #include "train/grid_planes.h"
 #include "train/loss.h"
 #include "train/ops/ops.h"
+#include "train/quantize.h"
 
 namespace mvinr::train_test {
 namespace {
@@ -55,13 +56,11 @@ TEST_P(FusedStep, HeadAndLossEqualTheirParts) {
         at::randn({int64_t(c.views.size()), config.canvas_height / 2, config.canvas_width / 2, 16})
             .set_requires_grad(true),
         (at::randn({config.head_outputs(), 16}) * 0.15).set_requires_grad(true),
-        (at::randn({config.head_outputs()}) * 0.4).set_requires_grad(true)};
+        (at::randn({config.head_outputs()}) * 0.4).set_requires_grad(true), prediction};
     const std::vector<Tensor> inputs = {trunk.features, trunk.head_weight, trunk.head_bias};
-    const Distortion fused =
-        distortion(config, trunk, prediction, store, 1, c.views, Loss::psnr, 0.7);
-    const Distortion parts =
-        distortion(config, head(config, trunk, prediction),
-                   store.targets(1, c.views, config, at::kCPU), Loss::psnr, 0.7);
+    const Distortion fused = distortion(config, trunk, store, 1, c.views, Loss::psnr, 0.7);
+    const Distortion parts = distortion(
+        config, head(config, trunk), store.targets(1, c.views, config, at::kCPU), Loss::psnr, 0.7);
     const std::string what = std::to_string(c.width) + "x" + std::to_string(c.height);
     EXPECT_LT(difference(fused.loss, parts.loss), 1e-5) << what;
     EXPECT_LT(difference(fused.mse, parts.mse), 1e-5) << what;
@@ -154,6 +153,24 @@ TEST_P(FusedStep, NoiseOnGridsIsUniformAndItsGradientFits) {
   const double expected =
       ((plane.view(-1) - p.value[1].reshape({-1})) * g.view(-1)).sum().item<double>() * M_LN2;
   EXPECT_NEAR(gradients[1].item<double>(), expected, 1e-3 * std::abs(expected) + 1e-4);
+}
+
+TEST_P(FusedStep, SoftlyRoundedGridsAreLibTorchs) {
+  const auto clip = testutil::make_clip({.views = 2, .frames = 4, .width = 256, .height = 192});
+  const Network net = random_network(profile_for(clip, "xxs"));
+  const Precision soft{.grids_noise = true, .soft = {.sharpness = 3, .amplitude = 0}};
+  const Parameter& p = net.parameters.back();  // one channel, one step in time, per view
+  const Tensor plane = grid_planes(net, soft, 1, {1}).back()[0];
+  const Tensor step = step_from_log(p.log_step);
+  const Tensor expected =
+      (soft_symbols(p.value / step, at::zeros_like(p.value), soft.soft) * step)[1].reshape({-1});
+  EXPECT_LT(difference(plane.view(-1), expected), 1e-4);
+  const Tensor g = at::randn(expected.sizes());
+  const auto fused = torch::autograd::grad({plane.view(-1)}, {p.value, p.log_step}, {g});
+  const auto composed = torch::autograd::grad({expected}, {p.value, p.log_step}, {g});
+  EXPECT_LT(difference(fused[0], composed[0]), 1e-4);
+  EXPECT_NEAR(fused[1].item<double>(), composed[1].item<double>(),
+              1e-3 * std::abs(composed[1].item<double>()) + 1e-3);
 }
 
 TEST_P(FusedStep, TheSameSeedGivesTheSameNoise) {

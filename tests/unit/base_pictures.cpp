@@ -46,7 +46,7 @@ BasePictures::BasePictures(const GopInfo& gop, uint32_t seed) : gop_(gop) {
   for (const int v : gop.base_views) {
     const ViewInfo& view = gop.sequence.views[size_t(v)];
     for (int t = 0; t < gop.frames; ++t)
-      for (const SampleFormat format : {view.texture, view.depth})
+      for (const SampleFormat format : {view.texture, view.depth})  // none: an empty picture
         pictures_.push_back(draw(format, view, seed % 2 != 0, random));
   }
 }
@@ -62,14 +62,23 @@ void BasePictures::give_to(Decoder& decoder) const {
     for (int t = 0; t < gop_.frames; ++t)
       for (const Component component : {Component::texture, Component::depth}) {
         const PictureId id{t, v, component};
+        if (at(id).empty()) continue;
         const Status status = decoder.set_base(id, at(id).picture());
         check(status.has_value(), status ? "" : status.error().message);
       }
 }
 
+std::vector<PlainBase> BasePictures::plain(int frame) const {
+  std::vector<PlainBase> bases;
+  for (const int v : gop_.base_views)
+    bases.push_back(
+        {at({frame, v, Component::texture}).picture(), at({frame, v, Component::depth}).picture()});
+  return bases;
+}
+
 std::vector<int16_t> BasePictures::predict(int frame, int view, int canvas_width,
                                            int canvas_height) const {
-  if (gop_.base_views.empty()) return {};
+  if (gop_.base_views.empty() || gop_.motion == Motion::learned) return {};
   const auto& views = gop_.sequence.views;
   const PlacedCamera target = placed(views[size_t(view)]);
   std::vector<ViewMap> maps;

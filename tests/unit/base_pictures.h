@@ -6,6 +6,7 @@
 
 #include "base/owned_picture.h"
 #include "mvinr/decoder.h"
+#include "plain_synthesis.h"
 
 namespace mvinr::testutil {
 
@@ -21,8 +22,12 @@ class BasePictures {
   const OwnedPicture& at(const PictureId& id) const;
 
   /// The 14 planes of docs/bitstream.md 7 at half a canvas of this size, without padding; empty
-  /// without base views.
+  /// without base views and with learned
+  /// motion.
   std::vector<int16_t> predict(int frame, int view, int canvas_width, int canvas_height) const;
+
+  /// The pictures of all base views at an instant.
+  std::vector<PlainBase> plain(int frame) const;
 
  private:
   GopInfo gop_;

@@ -123,7 +123,8 @@ TEST_P(DecoderOf, EqualsThePlainReadingOfTheSpecification) {
           const ViewInfo& info = gop->sequence.views[size_t(view)];
           const testutil::PlainPicture plain = testutil::plain_render(
               model_, info, frame, k,
-              bases.predict(frame, view, config_.canvas_width, config_.canvas_height));
+              bases.predict(frame, view, config_.canvas_width, config_.canvas_height),
+              bases.plain(frame));
           for (int p = 0; p < 3; ++p)
             ASSERT_EQ(samples_of(pair->texture, p), plain.texture[size_t(p)])
                 << "seed " << seed << ", view " << view << ", frame " << frame << ", plane " << p;

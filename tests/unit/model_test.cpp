@@ -73,6 +73,23 @@ TEST(ModelConfig, APredictionAddsOneLayerAndFiveGates) {
   EXPECT_NE(text.find("head.weight 15x8\nhead.bias 1x15\n"), std::string::npos) << text;
 }
 
+TEST(ModelConfig, DisplacementsAddALayerBehindTheBlocksOfTheirStage) {
+  ModelConfig m = small_model();
+  m.prediction = true;
+  m.motion = Motion::learned;
+  m.flow_stage = 1;
+  m.flow_bases = 2;
+  m.offsets.resize(size_t{m.views} * 2);
+  ASSERT_TRUE(validate(m)) << validate(m).error().message;
+  const std::string text = in_words(tensor_specs(m));
+  EXPECT_NE(text.find("stage1.flow.weight 6x16\nstage1.flow.bias 1x6\nstage2."), std::string::npos)
+      << text;
+  m.depth = false;
+  ASSERT_TRUE(validate(m));
+  EXPECT_EQ(m.prediction_planes(), 10);
+  EXPECT_EQ(m.head_outputs(), 6 + 4);
+}
+
 TEST(ModelConfig, APredictionNeedsDepthAndTheHeadAtHalfResolution) {
   for (const bool without_depth : {true, false}) {
     ModelConfig m = small_model();
@@ -81,7 +98,8 @@ TEST(ModelConfig, APredictionNeedsDepthAndTheHeadAtHalfResolution) {
     const Status status = validate(m);
     ASSERT_FALSE(status);
     EXPECT_EQ(status.error().code, ErrorCode::corrupt);
-    EXPECT_NE(status.error().message.find("prediction needs depth"), std::string::npos);
+    EXPECT_NE(status.error().message.find(without_depth ? "geometry needs depth" : "shuffle420"),
+              std::string::npos);
   }
 }
 
@@ -198,7 +216,7 @@ TEST(ModelConfig, ImpossibleAndOversizedModelsAreRefusedByName) {
       {"canvas_width", corrupt, [](auto& m) { m.canvas_width = 0; }},
       {"canvas_width", corrupt, [](auto& m) { m.canvas_width = 68; }},
       {"canvas_height", corrupt, [](auto& m) { m.canvas_height = 16392; }},
-      {"order", corrupt, [](auto& m) { m.order = static_cast<StageOrder>(2); }},
+      {"order", corrupt, [](auto& m) { m.order = static_cast<StageOrder>(3); }},
       {"head", corrupt, [](auto& m) { m.head = static_cast<HeadKind>(2); }},
       {"stem_channels", corrupt, [](auto& m) { m.stem_channels = 0; }},
       {"stem_channels", corrupt, [](auto& m) { m.stem_channels = 1025; }},
@@ -235,6 +253,19 @@ TEST(ModelConfig, ImpossibleAndOversizedModelsAreRefusedByName) {
       {"grid 0.channels", corrupt, [](auto& m) { m.grids[0].channels = 257; }},
       {"grids of stage 0", corrupt,
        [](auto& m) { m.grids = {{.stage = 1, .local = false, .channels = 1}}; }},
+      {"stage 0 shared have 3 channels", corrupt, [](auto& m) { m.order = StageOrder::ierv; }},
+      {"stage 0 per view have 4 channels", corrupt,
+       [](auto& m) {
+         m.order = StageOrder::ierv;
+         m.stem_channels = 3;
+         m.grids = {{.channels = 3}, {.per_view = true, .channels = 4}};
+       }},
+      {"stage 1.local grids have 5 channels", corrupt,
+       [](auto& m) {
+         m.order = StageOrder::ierv;
+         m.stem_channels = 3;
+         m.grids = {{.channels = 3}, {.stage = 1, .local = true, .channels = 5}};
+       }},
       {"grids of stage 0", corrupt,
        [](auto& m) { m.grids.assign(5, {.stage = 0, .channels = 256}); }},
       {"features of stage 2", limit,

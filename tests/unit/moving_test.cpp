@@ -184,10 +184,14 @@ struct Stream {
   SequenceInfo sequence;
   std::vector<std::byte> bytes;
 
-  explicit Stream(bool hybrid = true) {
+  explicit Stream(bool hybrid = true, const std::string& name = "hybrid_reduce_first") {
     for (const auto& named : testutil::test_configs())
-      if (std::string(named.name) == "hybrid_reduce_first") config = named.config;
-    sequence = testutil::moving(testutil::sequence_for(config));
+      if (named.name == name) config = named.config;
+    sequence = testutil::sequence_for(config);
+    for (ViewInfo& view : sequence.views)
+      if (!view.camera)
+        view.camera = Camera{.focal = {50, 50}, .principal_point = {24, 20}, .depth_range = {1, 6}};
+    sequence = testutil::moving(sequence);
     if (!hybrid) config = testutil::test_configs()[0].config;
     if (!hybrid) {
       sequence = testutil::sequence_for(config);
@@ -277,6 +281,25 @@ TEST(Moving, WithoutTheirUnitBaseViewsAreShownAndTheOthersAreDamaged) {
   EXPECT_EQ(read_cameras(cut).error().code, ErrorCode::truncated);
   EXPECT_EQ((*view_states(cut))[1], ViewState::damaged);
   EXPECT_EQ((*view_states(stream.bytes))[1], ViewState::there);
+}
+
+TEST(Moving, LearnedMotionDoesWithoutTheirUnit) {
+  const Stream stream(true, "learned");
+  const auto without = stream.changed(stream.sequence);
+  const auto whole = make_decoder(), part = make_decoder();
+  const auto gop = whole->start_gop(stream.bytes), other = part->start_gop(without);
+  ASSERT_TRUE(gop && other);
+  ASSERT_TRUE(gop->sequence.views[0].moving);
+  const testutil::BasePictures bases(*gop, 2);
+  bases.give_to(*whole);
+  bases.give_to(*part);
+  for (int v = 0; v < int(gop->sequence.views.size()); ++v) {
+    EXPECT_EQ((*view_states(without))[size_t(v)], ViewState::there) << v;
+    const auto a = render(*whole, gop->sequence.views[size_t(v)], v, 1);
+    const auto b = render(*part, gop->sequence.views[size_t(v)], v, 1);
+    ASSERT_TRUE(a && b) << v;
+    EXPECT_TRUE(std::ranges::equal(a->bytes(), b->bytes())) << v;
+  }
 }
 
 TEST(Moving, FilteringKeepsTheCameras) {

@@ -4,72 +4,30 @@
 #include <cmath>
 #include <cstdint>
 
+#include "plain_layers.h"
+#include "tools/picture_buffer.h"
+
 namespace mvinr::testutil {
 namespace {
 
-using Int = int64_t;
-
-Int clamp(Int x, Int low, Int high) { return std::min(std::max(x, low), high); }
-Int sat16(Int x) { return clamp(x, -32768, 32767); }
-Int sat32(Int x) { return clamp(x, INT32_MIN, INT32_MAX); }
-Int wrap32(Int x) { return static_cast<int32_t>(static_cast<uint32_t>(x)); }
-Int floor_div(Int a, Int b) { return a / b - (a % b != 0 && (a % b < 0) != (b < 0)); }
-
-constexpr Int kMantissa[8] = {256, 279, 304, 332, 362, 395, 431, 470};
-
-Int round_shift(Int x, Int n) { return n >= 0 ? (x + ((Int{1} << n) >> 1)) >> n : x * (1ll << -n); }
-
-// A feature map: at(channel, y, x).
-struct Map {
-  int channels = 0, height = 0, width = 0;
-  std::vector<Int> values;
-  Map(int c, int h, int w) : channels(c), height(h), width(w), values(size_t(c) * h * w) {}
-  Int& at(int c, int y, int x) { return values[(size_t(c) * height + y) * width + x]; }
-  Int at(int c, int y, int x) const { return values[(size_t(c) * height + y) * width + x]; }
-  Int padded(int c, int y, int x) const {
-    return y < 0 || x < 0 || y >= height || x >= width ? 0 : at(c, y, x);
-  }
-};
-
-// 5.2
-Int requantise(Int acc, int step, int fraction, Int bias) {
-  const int n = fraction - 10 - (step >> 3);
-  const int right = std::max(n, 0), left = std::max(-n, 0);
-  const Int shifted = wrap32(wrap32(acc) * (Int{1} << left));
-  const Int p = sat16(wrap32(shifted + ((Int{1} << right) >> 1)) >> right);
-  return sat16(((p * kMantissa[step & 7] + 256) >> 9) + bias);
-}
-
-struct Layer {
-  const CodedTensor* weight = nullptr;
-  const CodedTensor* bias = nullptr;
-  int columns = 0;
-  Int w(int row, int column) const { return weight->symbols[size_t(row) * columns + column]; }
-  int step(int row) const {
-    return weight->steps.size() == 1 ? weight->steps[0] : weight->steps[row];
-  }
-  Int bias_q10(int row) const {
-    if (bias == nullptr) return 0;
-    const int s = bias->steps[0];
-    return sat16(round_shift(bias->symbols[row] * 256 * kMantissa[s & 7], 7 - (s >> 3)));
-  }
-};
+using namespace plain;
 
 class Plain {
  public:
-  Plain(const CodedModel& model, int frame, int view, const std::vector<int16_t>& prediction)
+  Plain(const CodedModel& model, int frame, int view, const std::vector<int16_t>& prediction,
+        const std::vector<PlainBase>& bases)
       : model_(model),
         m_(model.config),
         frame_(frame),
         view_(view),
-        prediction_(m_.prediction ? 14 : 0, m_.canvas_height / 2, m_.canvas_width / 2) {
-    for (size_t i = 0; i < prediction_.values.size(); ++i) prediction_.values[i] = prediction[i];
+        prediction_(m_.prediction_planes(), m_.canvas_height / 2, m_.canvas_width / 2),
+        bases_(bases) {
+    for (size_t i = 0; i < prediction.size(); ++i) prediction_.values[i] = prediction[i];
   }
 
   // Head outputs in Q16 at the trunk's resolution.
   Map run() {
-    const Layer stem = next_layer(m_.grid_channels(0, false) * 9, true);
-    Map x = convolve(grids(0, false), stem, m_.stem_channels);
+    Map x = m_.order == StageOrder::ierv ? sum_of_grids() : stem();
     for (int i = 1; i <= int(m_.stages.size()); ++i) x = stage(x, i);
     const Layer head = next_layer(x.channels, true);
     Map out(m_.head_outputs(), x.height, x.width);
@@ -89,23 +47,151 @@ class Plain {
   }
 
  private:
+  Map stem() {
+    const Layer layer = next_layer(m_.grid_channels(0, false) * 9, true);
+    return convolve(grids(0, false), layer, m_.stem_channels);
+  }
+
+  // Shared grids of stage 0 side by side, plus those of the view side by side.
+  Map sum_of_grids() const {
+    const Map all = grids(0, false);
+    Map x(m_.stem_channels, all.height, all.width);
+    for (const bool per_view : {false, true}) {
+      int to = 0, from = 0;
+      for (const GridConfig& g : m_.grids) {
+        if (g.stage != 0) continue;
+        for (int c = 0; c < g.channels; ++c, ++from) {
+          if (g.per_view != per_view) continue;
+          for (int y = 0; y < x.height; ++y)
+            for (int k = 0; k < x.width; ++k)
+              x.at(to, y, k) = sat16(x.at(to, y, k) + all.at(from, y, k));
+          ++to;
+        }
+      }
+    }
+    return x;
+  }
+
+  // 3x3 convolution to s * s values per channel and position, which become s x s positions.
+  Map convolve_and_shuffle(const Map& in, const StageConfig& shape) {
+    const int s = shape.scale, area = s * s;
+    const Layer layer = next_layer(9 * in.channels, true);
+    const Map wide = convolve(in, layer, shape.channels * area);
+    Map out(shape.channels, in.height * s, in.width * s);
+    for (int c = 0; c < out.channels; ++c)
+      for (int y = 0; y < out.height; ++y)
+        for (int x = 0; x < out.width; ++x)
+          out.at(c, y, x) = wide.at(c * area + y % s * s + x % s, y / s, x / s);
+    return out;
+  }
+
   // 5.8
   Map add_prediction(Map v) const {
+    const int outputs = m_.depth ? 10 : 6;
+    const bool softmax = m_.fusion == Fusion::softmax;
     for (int y = 0; y < v.height; ++y)
       for (int x = 0; x < v.width; ++x) {
         Int luma[4], depth[4], sum = 2;
         for (int i = 0; i < 4; ++i) {
-          const Int mask = prediction_.at(10 + i, y, x) * 64;
-          luma[i] = clamp(mask + v.at(10 + i, y, x), 0, 65536);
-          depth[i] = clamp(mask + v.at(14, y, x), 0, 65536);
+          const Int mask = prediction_.at(outputs + i, y, x) * 64;
+          const auto gate = [&](Int value) {
+            return softmax ? sigmoid(value) : clamp(mask + value, 0, 65536);
+          };
+          luma[i] = gate(v.at(outputs + i, y, x));
+          if (m_.depth) depth[i] = gate(v.at(14, y, x));
           sum += luma[i];
         }
-        for (int o = 0; o < 10; ++o) {
+        for (int o = 0; o < outputs; ++o) {
           const Int gate = o < 4 ? luma[o] : o < 6 ? sum >> 2 : depth[o - 6];
-          v.at(o, y, x) += (prediction_.at(o, y, x) * gate + 512) >> 10;
+          const Int p = prediction_.at(o, y, x);
+          Int& out = v.at(o, y, x);
+          if (softmax) {
+            out = clamp(out, 0, 65536);
+            out += ((64 * p - out) * ((gate + 2) >> 2) + 8192) >> 14;
+          } else {
+            out += (p * gate + 512) >> 10;
+          }
         }
       }
     return v;
+  }
+
+  // 8.1: one plane of base b: 0 luma, 1 U, 2 V, 3 depth, 4 mask; borders repeated.
+  Int base_sample(size_t b, int plane, Int x, Int y) const {
+    if (m_.motion == Motion::refined) {
+      const bool chroma = plane == 1 || plane == 2;
+      const int w = m_.canvas_width / (chroma ? 2 : 1), h = m_.canvas_height / (chroma ? 2 : 1);
+      x = clamp(x, 0, w - 1), y = clamp(y, 0, h - 1);
+      if (chroma) return source_.at(3 + plane, int(y), int(x));
+      const int first = plane == 0 ? 0 : plane == 3 ? 6 : 10;
+      return source_.at(first + int(x % 2 + 2 * (y % 2)), int(y / 2), int(x / 2));
+    }
+    if (plane == 4) return 1024;
+    const Picture& p = plane == 3 ? bases_[b].depth : bases_[b].texture;
+    if (p.format == SampleFormat::none) return 512;
+    const int k = plane == 3 ? 0 : plane, bits = bit_depth(p.format);
+    const int s = tools::sample(p, k, int(clamp(x, 0, plane_size(p.width, k) - 1)),
+                                int(clamp(y, 0, plane_size(p.height, k) - 1)));
+    if (bits == 16) return std::min((s + 32) >> 6, 1023);
+    return std::min(s << (10 - bits), 1023);
+  }
+
+  // 7.3, step 6
+  Int base_value(size_t b, int plane, Int px, Int py) const {
+    const bool refined = m_.motion == Motion::refined;
+    const Int w = refined ? m_.canvas_width : bases_[b].texture.width;
+    const Int h = refined ? m_.canvas_height : bases_[b].texture.height;
+    const int half = plane == 1 || plane == 2 ? 1 : 0;
+    px = clamp(px, -256, 256 * (w + 1)) >> half;
+    py = clamp(py, -256, 256 * (h + 1)) >> half;
+    const Int sx = (px - 120) >> 4, sy = (py - 120) >> 4;
+    const auto taps = [](Int c, Int* t) {
+      const Int n = 16 - c;
+      const auto round = [](Int v) { return (v + 32) >> 6; };
+      t[0] = round(-c * c * c + 32 * c * c - 256 * c);
+      t[1] = round(3 * c * c * c - 80 * c * c + 8192);
+      t[3] = round(-n * n * n + 32 * n * n - 256 * n);
+      t[2] = 128 - t[0] - t[1] - t[3];
+    };
+    Int across[4], along[4], sum = 8192;
+    taps(sx & 15, across);
+    taps(sy & 15, along);
+    for (int r = 0; r < 4; ++r)
+      for (int c = 0; c < 4; ++c)
+        sum += along[r] * across[c] * base_sample(b, plane, (sx >> 4) + c - 1, (sy >> 4) + r - 1);
+    return clamp(sum >> 14, 0, plane == 4 ? 1024 : 1023);
+  }
+
+  // 8
+  void displace(Map flow, int stage) {
+    for (int k = stage; k < int(m_.stages.size()); ++k) flow = upsample(flow, m_.stages[k].scale);
+    source_ = prediction_;
+    const int outputs = m_.depth ? 10 : 6;
+    for (int y = 0; y < flow.height; ++y)
+      for (int x = 0; x < flow.width; ++x) {
+        Int sum[10] = {}, total = 0, mask[4] = {};
+        for (int b = 0; b < m_.flow_bases; ++b) {
+          const Offset offset = m_.motion == Motion::learned
+                                    ? m_.offsets[size_t(view_) * m_.flow_bases + b]
+                                    : Offset{};
+          const Int dx = flow.at(3 * b, y, x) * (1 << m_.flow_shift) + 256 * offset.x;
+          const Int dy = flow.at(3 * b + 1, y, x) * (1 << m_.flow_shift) + 256 * offset.y;
+          const Int weight = clamp(1024 + flow.at(3 * b + 2, y, x), 0, 1024);
+          const Int share = std::max<Int>(weight, 1);
+          total += share;
+          const auto value = [&](int plane, int phase) {
+            const bool chroma = plane == 1 || plane == 2;
+            return base_value(b, plane, 512 * x + (chroma ? 256 : 256 * (phase % 2) + 128) + dx,
+                              512 * y + (chroma ? 256 : 256 * (phase / 2) + 128) + dy);
+          };
+          for (int o = 0; o < outputs; ++o)
+            sum[o] += share * (o < 4 ? value(0, o) : o < 6 ? value(o - 3, 0) : value(3, o - 6));
+          for (int i = 0; i < 4; ++i)
+            mask[i] = std::max(mask[i], (value(4, i) * weight + 512) >> 10);
+        }
+        for (int o = 0; o < outputs; ++o) prediction_.at(o, y, x) = (sum[o] + total / 2) / total;
+        for (int i = 0; i < 4; ++i) prediction_.at(outputs + i, y, x) = mask[i];
+      }
   }
 
   Layer next_layer(int columns, bool bias) {
@@ -137,7 +223,9 @@ class Plain {
       const Int T = m_.frames, steps = grid.time_steps;
       const Int num = (2 * frame_ + 1) * steps - T;
       Int i = 0, weight = 0;
-      if (num >= 0) {
+      if (grid.nearest) {
+        i = frame_ * steps / T;
+      } else if (num >= 0) {
         i = std::min(num / (2 * T), steps - 1);
         weight = i == steps - 1 ? 0 : (num % (2 * T) * 256 + T) / (2 * T);
       }
@@ -156,119 +244,19 @@ class Plain {
     return out;
   }
 
-  static Map convolve(const Map& in, const Layer& layer, int outputs) {
-    Map out(outputs, in.height, in.width);
-    for (int o = 0; o < outputs; ++o)
-      for (int y = 0; y < in.height; ++y)
-        for (int x = 0; x < in.width; ++x) {
-          Int acc = 0;
-          for (int c = 0; c < in.channels; ++c)
-            for (int tap = 0; tap < 9; ++tap)
-              acc += layer.w(o, c * 9 + tap) * in.padded(c, y + tap / 3 - 1, x + tap % 3 - 1);
-          out.at(o, y, x) = requantise(acc, layer.step(o), 10, layer.bias_q10(o));
-        }
-    return out;
-  }
-
-  static Map pointwise(const Map& in, const Layer& layer, int outputs, int fraction, int zero) {
-    Map out(outputs, in.height, in.width);
-    for (int o = 0; o < outputs; ++o)
-      for (int y = 0; y < in.height; ++y)
-        for (int x = 0; x < in.width; ++x) {
-          Int acc = 0;
-          for (int c = 0; c < in.channels; ++c) acc += layer.w(o, c) * (in.at(c, y, x) - zero);
-          out.at(o, y, x) = requantise(acc, layer.step(o), fraction, layer.bias_q10(o));
-        }
-    return out;
-  }
-
-  static Map depthwise(const Map& in, const Layer& layer) {
-    Map out(in.channels, in.height, in.width);
-    for (int c = 0; c < in.channels; ++c)
-      for (int y = 0; y < in.height; ++y)
-        for (int x = 0; x < in.width; ++x) {
-          Int acc = 0;
-          for (int tap = 0; tap < 9; ++tap)
-            acc += layer.w(c, tap) * in.padded(c, y + tap / 3 - 1, x + tap % 3 - 1);
-          out.at(c, y, x) = requantise(acc, layer.step(c), 10, layer.bias_q10(c));
-        }
-    return out;
-  }
-
-  // 5.5. `fraction` 5: bytes with zero point 128; 10: int16.
-  static Map norm(const Map& in, int fraction) {
-    Map out(in.channels, in.height, in.width);
-    const Int C = in.channels;
-    const Int sh = std::max(int(std::ceil(std::log2(double(C)))) - 1, 0);
-    const Int K = Int(std::floor(std::sqrt(double(C << (24 - sh)))));
-    for (int y = 0; y < in.height; ++y)
-      for (int x = 0; x < in.width; ++x) {
-        Int sum = 0;
-        for (int c = 0; c < C; ++c) sum += in.at(c, y, x);
-        const Int mean = floor_div(2 * sum + C, 2 * C);
-        std::vector<Int> e(C + 1, 0);
-        for (int c = 0; c < C; ++c) e[c] = sat16(in.at(c, y, x) - mean);
-        Int v = 1;
-        for (int c = 0; c < C; c += 2) v += (e[c] * e[c] + e[c + 1] * e[c + 1]) >> sh;
-        v = std::min<Int>(v, UINT32_MAX);
-        const Int z = __builtin_clz(uint32_t(v)) & ~1;
-        const Int k = (v << z) >> 22;
-        const Int R = std::lround(16384 * std::sqrt(256 / (double(k) + 0.5)));
-        const Int r = (R * K) >> 12, q = 29 - fraction - z / 2;
-        for (int c = 0; c < C; ++c) {
-          const Int value = (e[c] * r + (Int{1} << (q - 1))) >> q;
-          out.at(c, y, x) = fraction == 5 ? clamp(value, -128, 127) + 128 : sat16(value);
-        }
-      }
-    return out;
-  }
-
-  static Map gelu(Map map) {
-    for (Int& v : map.values) {
-      const double x = double(clamp((v + 16) >> 5, -128, 127)) / 32;
-      const double y = x * 0.5 * (1 + std::erf(x / std::sqrt(2.0)));
-      v = clamp(Int(std::floor(64 * y + 0.5)) + 11, 0, 255);
-    }
-    return map;
-  }
-
-  static Map upsample(const Map& in, int s) {
-    const auto taps = [s](int y, int size, int& near, int& far, Int& weight) {
-      const int d = 2 * (y % s) + 1 - s;
-      weight = (std::abs(d) * 256 + s) / (2 * s);
-      near = y / s;
-      far = int(clamp(d < 0 ? near - 1 : near + 1, 0, size - 1));
-    };
-    Map tall(in.channels, in.height * s, in.width), out(in.channels, in.height * s, in.width * s);
-    int near, far;
-    Int weight;
-    for (int c = 0; c < in.channels; ++c)
-      for (int y = 0; y < tall.height; ++y)
-        for (int x = 0; x < in.width; ++x) {
-          taps(y, in.height, near, far, weight);
-          tall.at(c, y, x) =
-              (in.at(c, near, x) * (256 - weight) + in.at(c, far, x) * weight + 128) >> 8;
-        }
-    for (int c = 0; c < in.channels; ++c)
-      for (int y = 0; y < out.height; ++y)
-        for (int x = 0; x < out.width; ++x) {
-          taps(x, in.width, near, far, weight);
-          out.at(c, y, x) =
-              (tall.at(c, y, near) * (256 - weight) + tall.at(c, y, far) * weight + 128) >> 8;
-        }
-    return out;
-  }
-
   // 5.6
   Map stage(Map x, int i) {
     const StageConfig& shape = m_.stages[i - 1];
+    const bool ierv = m_.order == StageOrder::ierv;
     if (m_.order == StageOrder::reduce_first)
       x = pointwise(norm(x, 5), next_layer(x.channels, true), shape.channels, 5, 128);
     else
       x = norm(x, 10);
-    x = upsample(x, shape.scale);
+    x = ierv ? convolve_and_shuffle(x, shape) : upsample(x, shape.scale);
     if (const int channels = m_.grid_channels(i, true); channels > 0) {
-      const Map tile = pointwise(grids(i, true), next_layer(channels, true), x.channels, 10, 0);
+      const Map tile =
+          ierv ? grids(i, true)
+               : pointwise(grids(i, true), next_layer(channels, true), x.channels, 10, 0);
       for (int c = 0; c < x.channels; ++c)
         for (int y = 0; y < x.height; ++y)
           for (int k = 0; k < x.width; ++k)
@@ -276,8 +264,14 @@ class Plain {
     }
     if (const int channels = m_.grid_channels(i, false); channels > 0)
       x = sum(x, pointwise(grids(i, false), next_layer(channels, false), x.channels, 10, 0));
-    if (m_.prediction && i == int(m_.stages.size()))
-      x = sum(x, pointwise(prediction_, next_layer(14, true), x.channels, 10, 0));
+    if (m_.conditions() && i == int(m_.stages.size()))
+      x = sum(x, pointwise(prediction_, next_layer(prediction_.channels, true), x.channels, 10, 0));
+    if (ierv) {
+      Map bytes = norm(x, 5);
+      for (Int& v : bytes.values) v = (v - 128) * 32;  // back to the Q10 that gelu() takes
+      x = gelu(std::move(bytes));
+      for (Int& v : x.values) v = (v - 11) * 16;
+    }
     for (int j = 0; j < shape.depth; ++j) {
       Map a = depthwise(x, next_layer(9, !shape.norm && shape.bias));
       if (shape.norm) {
@@ -291,18 +285,19 @@ class Plain {
       const Map y = pointwise(gelu(pointwise(a, fc1, hidden, 5, 128)), fc2, shape.channels, 6, 11);
       x = x.channels == y.channels ? sum(x, y) : y;
     }
+    if (m_.has_flow() && i == m_.flow_stage) {
+      const Layer layer = next_layer(x.channels, true);
+      displace(pointwise(x, layer, 3 * m_.flow_bases, 10, 0), i);
+    }
     return x;
-  }
-
-  static Map sum(Map a, const Map& b) {
-    for (size_t i = 0; i < a.values.size(); ++i) a.values[i] = sat16(a.values[i] + b.values[i]);
-    return a;
   }
 
   const CodedModel& model_;
   const ModelConfig& m_;
   const int frame_, view_;
   Map prediction_;
+  Map source_{0, 0, 0};  // motion refined: what is displaced
+  const std::vector<PlainBase>& bases_;
   size_t cursor_ = 0;
 };
 
@@ -311,20 +306,12 @@ int to_sample(Int v, int bits) {
   return int(clamp((v + (1 << (15 - bits))) >> (16 - bits), 0, (1 << bits) - 1));
 }
 
-Int sigmoid(Int v) {
-  const auto table = [](Int k) {
-    return Int(std::floor(65536 / (1 + std::exp(-double(k - 1024) / 128)) + 0.5));
-  };
-  const Int y = clamp(sat16((v + 32) >> 6), -8191, 8191);
-  const Int i = (y + 8192) >> 3, f = (y + 8192) & 7;
-  return table(i) + (((table(i + 1) - table(i)) * f + 4) >> 3);
-}
-
 }  // namespace
 
 PlainPicture plain_render(const CodedModel& model, const ViewInfo& info, int frame, int view,
-                          const std::vector<int16_t>& prediction) {
-  Map head = Plain(model, frame, view, prediction).run();
+                          const std::vector<int16_t>& prediction,
+                          const std::vector<PlainBase>& bases) {
+  Map head = Plain(model, frame, view, prediction, bases).run();
   const bool shuffle = model.config.head == HeadKind::shuffle420;
   if (!shuffle)
     for (Int& v : head.values) v = sigmoid(v);

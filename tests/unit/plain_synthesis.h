@@ -15,9 +15,15 @@ struct PlainPicture {
   std::vector<int> depth;                 // empty if the view has none
 };
 
-/// `view` counts the views that the network renders. `prediction`: hybrid mode, the 14 planes of
-/// chapter 7 at half the canvas.
+/// The decoded pictures of a base view; a depth of format none: there is none.
+struct PlainBase {
+  Picture texture, depth;
+};
+
+/// `view` counts the views that the network renders. `prediction`: motion geometry and refined, the
+/// 14 planes of chapter 7 at half the canvas. `bases`: learned motion.
 PlainPicture plain_render(const CodedModel& model, const ViewInfo& info, int frame, int view,
-                          const std::vector<int16_t>& prediction = {});
+                          const std::vector<int16_t>& prediction = {},
+                          const std::vector<PlainBase>& bases = {});
 
 }  // namespace mvinr::testutil

@@ -47,11 +47,12 @@ TEST(Plan, ShapesOfStepsFitTheirTensorsAndEachOther) {
     for (const PlanStep& s : plan->steps) {
       if (before != nullptr) {
         EXPECT_EQ(s.kind == StepKind::predict ? s.outputs : s.inputs, before->outputs);
-        const int scale = s.kind == StepKind::upsample ? s.scale : 1;
+        const int scale =
+            s.kind == StepKind::upsample || s.kind == StepKind::convolve ? s.scale : 1;
         EXPECT_EQ(s.height, before->height * scale);
         EXPECT_EQ(s.width, before->width * scale);
       }
-      before = &s;
+      if (s.kind != StepKind::flow) before = &s;
       switch (s.kind) {
         case StepKind::stem:
           expect_size(s.weight, s.outputs, 9 * s.grid_channels);
@@ -68,8 +69,18 @@ TEST(Plan, ShapesOfStepsFitTheirTensorsAndEachOther) {
         case StepKind::inject:
           expect_size(s.weight, s.outputs, s.grid_channels);
           break;
+        case StepKind::convolve:
+          expect_size(s.weight, s.outputs * s.scale * s.scale, 9 * s.inputs);
+          expect_size(s.bias, 1, s.outputs * s.scale * s.scale);
+          break;
+        case StepKind::sum_grids:
+        case StepKind::activate:
         case StepKind::norm:
           EXPECT_EQ(s.weight, -1);
+          break;
+        case StepKind::flow:
+          EXPECT_EQ(s.outputs, 3 * config.flow_bases);
+          expect_size(s.weight, s.outputs, s.inputs);
           break;
         case StepKind::predict:
           EXPECT_EQ(s.inputs, config.prediction_planes());
@@ -79,10 +90,12 @@ TEST(Plan, ShapesOfStepsFitTheirTensorsAndEachOther) {
           expect_size(s.weight, s.outputs, s.inputs);
           break;
       }
-      if (s.kind != StepKind::block) expect_size(s.bias, 1, s.outputs);
+      if (s.kind != StepKind::block && s.kind != StepKind::convolve)
+        expect_size(s.bias, 1, s.outputs);
     }
     EXPECT_EQ(plan->head().outputs, config.head_outputs());
-    EXPECT_EQ(plan->steps.front().kind, StepKind::stem);
+    EXPECT_EQ(plan->steps.front().kind,
+              config.order == StageOrder::ierv ? StepKind::sum_grids : StepKind::stem);
     EXPECT_EQ(plan->head().kind, StepKind::head);
     EXPECT_GT(multiply_adds(*plan), 0);
   }
@@ -101,16 +114,18 @@ TEST(Plan, ThePredictionEntersTheLastStageBeforeItsBlocks) {
       ++predictions;
       EXPECT_EQ(s.stage, int(config.stages.size()));
       EXPECT_EQ(s.height, config.canvas_height / 2);
-      EXPECT_EQ(plan->tensors[size_t(s.weight)].dims, (std::vector<int>{s.outputs, 14}));
+      EXPECT_EQ(plan->tensors[size_t(s.weight)].dims,
+                (std::vector<int>{s.outputs, config.depth ? 14 : 10}));
       const StepKind before = plan->steps[i - 1].kind;
       EXPECT_TRUE(before == StepKind::upsample || before == StepKind::inject);
       EXPECT_EQ(plan->steps[i + 1].kind, StepKind::block);
     }
-    EXPECT_EQ(predictions, config.prediction ? 1u : 0u);
-    EXPECT_EQ(plan->head().outputs - config.picture_outputs(), config.prediction ? 5 : 0);
+    EXPECT_EQ(predictions, config.conditions() ? 1u : 0u);
+    EXPECT_EQ(plan->head().outputs - config.picture_outputs(),
+              config.prediction ? (config.depth ? 5 : 4) : 0);
     hybrid += config.prediction;
   }
-  EXPECT_EQ(hybrid, 2);
+  EXPECT_EQ(hybrid, 7);
 }
 
 TEST(Plan, RowsNeededGrowByOnePerBlockAndShrinkAtUpsamplings) {

@@ -104,7 +104,22 @@ inline Header random_header(uint32_t seed) {
                            .per_view = random.coin(),
                            .time_steps = static_cast<uint16_t>(random.between(1, 32)),
                            .channels = static_cast<uint16_t>(random.between(1, 8)),
+                           .nearest = random.coin(),
                            .coding = random.coin() ? GridCoding::context : GridCoding::factorised});
+  }
+  if (model.prediction) {
+    model.fusion = random.coin() ? Fusion::gates : Fusion::softmax;
+    model.motion = stages > 1 ? static_cast<Motion>(random.between(0, 2)) : Motion::geometry;
+  }
+  if (model.has_flow()) {
+    const bool learned = model.motion == Motion::learned;
+    model.flow_stage = static_cast<uint8_t>(random.between(1, stages - 1));
+    model.flow_shift = static_cast<uint8_t>(random.between(0, kMaxFlowShift));
+    model.flow_bases = static_cast<uint8_t>(learned ? header.base_views.size() : 1);
+    for (int i = 0; learned && i < model.views * model.flow_bases; ++i)
+      model.offsets.push_back({static_cast<int16_t>(random.between(-kMaxOffset, kMaxOffset)),
+                               static_cast<int16_t>(random.between(-kMaxOffset, kMaxOffset))});
+    if (learned && random.coin()) header.sequence.views[0].camera.reset();
   }
   return header;
 }

@@ -37,7 +37,9 @@ void fill_natural(const TensorSpec& spec, CodedTensor& tensor, bool grey, Random
     const double columns = double(spec.count()) / spec.rows();
     for (int16_t& s : tensor.symbols) s = int16_t(random.bell(127));
     for (int8_t& s : tensor.steps)
-      s = int8_t(step_for((head ? 0.15 : 1.7) / (52 * std::sqrt(columns))) + random.uniform(-2, 2));
+      s = int8_t(step_for((head || spec.name.ends_with("flow.weight") ? 0.15 : 1.7) /
+                          (52 * std::sqrt(columns))) +
+                 random.uniform(-2, 2));
   } else if (spec.kind == TensorKind::bias) {
     for (int16_t& s : tensor.symbols) s = int16_t(random.bell(64) + (head && grey ? 128 : 0));
     for (int8_t& s : tensor.steps) s = int8_t(step_for(1.0 / 256));
@@ -124,7 +126,10 @@ SequenceInfo sequence_for(const ModelConfig& config) {
     view.height = config.canvas_height - 3 * v % 11;
     view.texture = v % 2 == 0 ? SampleFormat::yuv420_8 : SampleFormat::yuv420_10;
     if (config.depth) view.depth = kDepths[v % 3];
-    if (config.prediction) {
+    // Learned motion needs neither cameras nor depth of all bases.
+    if (config.prediction && config.motion == Motion::learned) {
+      if (v == 2) view.depth = SampleFormat::none;
+    } else if (config.prediction) {
       const float width = float(view.width), height = float(view.height);
       view.camera = Camera{.focal = {width, width},
                            .principal_point = {width / 2, height / 2},
@@ -265,6 +270,63 @@ std::vector<NamedConfig> test_configs() {
     m.frames = 2;
     m.grids = {grid(0, false, true, 2, 2), grid(1, true, true, 2, 1, GridCoding::factorised)};
     configs.push_back({"hybrid_hinerv", m});
+  }
+  {  // Displacements: of two base views, of the warp, and with the other fusion.
+    ModelConfig m = base_config(48, 32, 3, 2, true);
+    m.prediction = true;
+    m.motion = Motion::learned;
+    m.flow_stage = 1;
+    m.flow_shift = 1;
+    m.flow_bases = 2;
+    m.offsets = {{3, -1}, {-4, 0}, {kMaxOffset, -kMaxOffset}, {0, 2}};
+    m.stem_channels = 8;
+    m.stages = {{.scale = 2, .channels = 9, .depth = 1, .expansion = 3},
+                {.scale = 2, .channels = 7, .depth = 0, .expansion = 2},
+                {.scale = 2, .channels = 6, .depth = 1, .expansion = 2, .norm = false}};
+    m.grids = {grid(0, false, true, 2, 3), grid(1, false, true, 1, 2), grid(3, false, true, 1, 2)};
+    configs.push_back({"learned", m});
+    m.depth = false;
+    m.flow_stage = 2;
+    m.flow_shift = 0;
+    m.fusion = Fusion::softmax;
+    configs.push_back({"learned_softmax_texture", m});
+    m.depth = true;
+    m.motion = Motion::refined;
+    m.flow_bases = 1;
+    m.offsets.clear();
+    m.frames = 2;
+    m.views = 1;
+    configs.push_back({"refined_softmax", m});
+    m.fusion = Fusion::gates;
+    m.flow_shift = kMaxFlowShift;
+    configs.push_back({"refined", m});
+  }
+  {  // IERV's order: grids that are added, one of them per view, convolutions, displacements at the
+     // end.
+    ModelConfig m = base_config(48, 24, 5, 2, false);
+    m.order = StageOrder::ierv;
+    m.prediction = true;
+    m.motion = Motion::learned;
+    m.fusion = Fusion::softmax;
+    m.flow_stage = 2;
+    m.flow_bases = 2;
+    m.offsets = {{1, 0}, {0, 0}, {-2, 1}, {0, 0}};
+    m.stem_channels = 6;
+    m.stages = {{.scale = 3, .channels = 9, .depth = 0, .expansion = 1},
+                {.scale = 2, .channels = 5, .depth = 1, .expansion = 2}};
+    m.grids = {grid(0, false, false, 5, 3), grid(0, false, false, 3, 3),
+               grid(0, false, true, 1, 6),  grid(1, true, true, 1, 9),
+               grid(2, true, true, 2, 5),   grid(2, false, true, 1, 2)};
+    m.grids[0].nearest = m.grids[1].nearest = m.grids[4].nearest = true;
+    configs.push_back({"ierv", m});
+    m.prediction = false;
+    m.motion = Motion::geometry;
+    m.fusion = Fusion::gates;
+    m.flow_stage = m.flow_bases = 0;
+    m.offsets.clear();
+    m.grids.erase(m.grids.begin() + 2, m.grids.begin() + 4);
+    m.grids[1].nearest = false;
+    configs.push_back({"ierv_implicit", m});
   }
   return configs;
 }

@@ -163,7 +163,7 @@ Header documented_header() {
 }
 
 constexpr const char* kDocumentedBytes =
-    "4D564E5203007500850000008C2BFCAB200000000000000010001E00000001000000023C002C0001"
+    "4D564E5204007500850000009900689D200000000000000010001E00000001000000023C002C0001"
     "050100008042000080420000F0410000B0410000803F0000004100000000000000BF000000000000"
     "000000000000000000003C002C000100000040003000010000200002042000020403021000010202"
     "02000408000400020201000100";
@@ -202,14 +202,14 @@ TEST(DescribeAccessUnit, NamesEveryFieldAndWhereTheBytesWent) {
   const auto text = describe_access_unit(bytes);
   ASSERT_TRUE(text) << text.error().message;
   for (const char* words :
-       {"access unit: version 3, flags 0", "first_frame 32, frames 16", "frame_rate_num 30",
+       {"access unit: version 4, flags 0", "first_frame 32, frames 16", "frame_rate_num 30",
         "views 2\n", "view 0: width 60, height 44, texture 4:2:0 8 bit, depth 16 bit, camera yes",
         "focal 64 64, principal_point 30 22, depth_range 1 8, position 0 -0.5 0, rotation 0 0 0",
         "view 1: width 60, height 44, texture 4:2:0 8 bit, depth none, camera no", "base views 0\n",
         "model: canvas_width 64, canvas_height 48, depth yes, order reduce_first, head shuffle420",
         "stage 2: scale 2, channels 16, depth 1, expansion 2, norm no, bias yes",
-        "grid 1: stage 2, local no, per_view yes, context no, time_steps 1, channels 1", "total",
-        "1 x 1 x 24 x 32", "stage1.block0.fc1.weight", "128 x 32", "grid0.context"})
+        "grid 1: stage 2, local no, per_view yes, context no, nearest no, time_steps 1, channels 1",
+        "total", "1 x 1 x 24 x 32", "stage1.block0.fc1.weight", "128 x 32", "grid0.context"})
     EXPECT_NE(text->find(words), std::string::npos) << "no \"" << words << "\" in\n" << *text;
   EXPECT_EQ(text->find("DAMAGED"), std::string::npos) << *text;
 

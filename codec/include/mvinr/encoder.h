@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 
 #include "mvinr/stream.h"
@@ -33,9 +34,11 @@ struct EncoderOptions {
   int gop_frames = 32;           // 1..kMaxGopFrames
   std::string profile = "auto";  // see profile_names()
   // Hybrid mode: the views that another codec codes; their decoded pictures come through
-  // add_base(), their coded bytes through add_base_unit(). Needs cameras of all views and depth.
+  // add_base(), their coded bytes through add_base_unit(). Motion geometry and refined need cameras
+  // of all views and depth of the base views.
   std::vector<int> base_views;
-  double depth_weight = 1.0;  // weight of depth distortion; [0, 100]
+  std::optional<Motion> motion;  // hybrid mode; none: as automatic_motion() says
+  double depth_weight = 1.0;     // weight of depth distortion; [0, 100]
   // Training of a GOP begins with the network of the one before, where it is of the same shape. The
   // decoder does not see it: every GOP still stands alone. Then the bytes of a GOP depend on the
   // GOPs that this Encoder has coded before.

@@ -10,7 +10,7 @@
 
 namespace mvinr {
 
-inline constexpr int kBitstreamVersion = 3;
+inline constexpr int kBitstreamVersion = 4;
 inline constexpr int kMaxViews = 64;
 inline constexpr int kMaxPictureSize = 8192;  // width and height
 inline constexpr int kMaxBaseViews = 16;
@@ -60,6 +60,13 @@ struct SequenceInfo {
   bool operator==(const SequenceInfo&) const = default;
 };
 
+/// Hybrid mode: what turns the base views' pictures into a prediction of another view.
+enum class Motion : uint8_t {
+  geometry = 0,  // cameras and the base views' depth
+  learned = 1,   // displacements that the network yields: neither cameras nor depth are needed
+  refined = 2,   // geometry, whose result the network's displacements then move
+};
+
 /// What one access unit (one GOP of all views) holds.
 struct GopInfo {
   SequenceInfo sequence;
@@ -69,6 +76,7 @@ struct GopInfo {
   // Hybrid mode: the views whose pictures another codec has coded, in rising order, at most
   // kMaxBaseViews; if these are all views, there is no network. Empty: implicit mode.
   std::vector<int> base_views;
+  Motion motion = Motion::geometry;  // hybrid mode
 };
 
 /// `invalid_argument` names the view and the field that is out of range.
@@ -172,6 +180,9 @@ MVINR_API Result<BasePayload> read_base_payload(Bytes payload);
 /// `invalid_argument`: no packet, an empty one, or something above the limits.
 MVINR_API Result<std::vector<std::byte>> write_base_payload(const std::string& caps,
                                                             std::span<const Bytes> packets);
+
+/// geometry if every view has a camera and every base view depth, else learned.
+MVINR_API Motion automatic_motion(const SequenceInfo& sequence, std::span<const int> base_views);
 
 /// A human-readable account of an access unit: every header field, and where the bytes went.
 MVINR_API Result<std::string> describe_access_unit(Bytes data);

@@ -43,9 +43,18 @@ struct BlockFunction : public torch::autograd::Function<BlockFunction> {
     s.b1 = pad_bias(or_undefined(maybe_b1), hidden, lanes, q, on ? 1024.0f : 1.0f);
     s.dw_mantissa = pad_mantissa(mantissa(q.depthwise), channels, lanes);
     s.mantissa1 = pad_mantissa(mantissa(q.first), hidden, lanes);
-    const Floats w2t = transpose_padded(w2, lanes, on ? 1024.0f / kHiddenScale : 1.0f,
-                                        mantissa(q.second)),
-                 b2 = pad_bias(or_undefined(maybe_b2), outputs, lanes, q),
+    Floats w2t =
+        transpose_padded(w2, lanes, on ? 1024.0f / kHiddenScale : 1.0f, mantissa(q.second));
+    bool pairs = on && s.kernels->bf16;
+    if (pairs) {  // unless weights have more bits than the decoder's
+      Floats w1_pairs = pack_pairs(s.w1t, round_up_to(hidden, lanes), pairs),
+             w2_pairs = pack_pairs(w2t, round_up_to(outputs, lanes), pairs);
+      if (pairs) {
+        s.w1t = std::move(w1_pairs);
+        w2t = std::move(w2_pairs);
+      }
+    }
+    const Floats b2 = pad_bias(or_undefined(maybe_b2), outputs, lanes, q),
                  mantissa2 = pad_mantissa(mantissa(q.second), outputs, lanes);
     Tensor y = make_tensor({x.size(0), x.size(1), x.size(2), outputs});
     Block& b = s.block;
@@ -58,6 +67,7 @@ struct BlockFunction : public torch::autograd::Function<BlockFunction> {
     b.norm = norm;
     b.residual = residual;
     b.quantise = on;
+    b.bf16 = pairs;
     b.guard = float(guard / double(y.numel()));
     b.x = x.const_data_ptr<float>();
     b.taps = s.taps.data();
@@ -88,7 +98,12 @@ struct BlockFunction : public torch::autograd::Function<BlockFunction> {
     const int64_t cp = round_up_to(channels, lanes), hp = round_up_to(hidden, lanes),
                   op = round_up_to(outputs, lanes);
     const Tensor dy = grads[0].contiguous();
-    const Floats w1_rows = pad_rows(w1, lanes), w2_rows = pad_rows(w2, lanes);
+    Floats w1_rows = pad_rows(w1, lanes), w2_rows = pad_rows(w2, lanes);
+    if (b.bf16) {
+      bool exact = true;  // or rounded, as the gradients are
+      w1_rows = pack_pairs(w1_rows, cp, exact);
+      w2_rows = pack_pairs(w2_rows, hp, exact);
+    }
     Floats flipped(9 * cp);
     for (int64_t k = 0; k < 9; ++k)
       for (int64_t c = 0; c < cp; ++c)

@@ -32,8 +32,6 @@ struct BlockBuffers {
   size_t floats;
 };
 
-inline size_t block_scratch(const Block& b) { return BlockBuffers(b, Arena{}).floats; }
-
 /// Whole groups of pixels are normalised: those past the end start from zeros.
 inline void clear_input(const Block& b, const BlockBuffers& s) {
   for (int i = 0; i < block_pixels(b) * padded(b.channels); i += kLanes) store(s.input + i, Vec{});
@@ -51,37 +49,53 @@ inline float* block_input(const Block& b, const BlockBuffers& s, int first, int 
   return s.quantised;
 }
 
+/// Loads the tiles of rows [begin, end) one after the other and calls run(pixel, first, last) for
+/// pieces of up to block_pixels() pixels: [first, last) of the tile, `pixel` is the first of all.
+template <class Run>
+inline void for_chunks(const Block& b, const BlockBuffers& s, int64_t begin, int64_t end,
+                       const Run& run) {
+  while (begin < end) {
+    const Tile tile = next_tile(begin, end, b.height, b.width);
+    load_tile(b.x, b.channels, b.channels, b.height, b.width, tile, s.tile);
+    const int pixels = tile.rows * b.width;
+    for (int first = 0, last; first < pixels; first = last) {
+      last = smaller(first + block_pixels(b), pixels);
+      run(begin * b.width + first, first, last);
+    }
+    begin += tile.rows;
+  }
+}
+
+/// Sums of fc2 of `count` pixels -> the block's outputs.
+template <bool Q>
+inline void block_outputs(const Block& b, const float* sums, int64_t pixel, int count, float* y) {
+  const int op = padded(b.outputs);
+  for (int c = 0; c < b.outputs; c += kLanes) {
+    const Vec bias = load(b.b2 + c), mantissa = load(b.mantissa2 + c);
+    for (int i = 0; i < count; ++i) {
+      Vec v = load(sums + i * op + c);
+      if (Q) v = requantise(v, mantissa);
+      v += bias;
+      if (b.residual) v += load_row(b.x + (pixel + i) * b.channels, c, b.channels);
+      store_row(y + (pixel + i) * b.outputs, c, b.outputs, Q ? clamp10(v) : v);
+    }
+  }
+}
+
 template <bool Q>
 inline void block_forward_as(const Block& b, float* y, int64_t begin, int64_t end, float* scratch) {
   const GeluTables& tables = gelu_tables();
   const int cp = padded(b.channels), hp = padded(b.hidden), op = padded(b.outputs);
   const BlockBuffers s(b, Arena{scratch});
   clear_input(b, s);
-  while (begin < end) {
-    const Tile tile = next_tile(begin, end, b.height, b.width);
-    load_tile(b.x, b.channels, b.channels, b.height, b.width, tile, s.tile);
-    const int64_t tile_pixel = begin * b.width;
-    const int pixels = tile.rows * b.width;
-    for (int first = 0, last; first < pixels; first = last) {
-      last = smaller(first + block_pixels(b), pixels);
-      const int count = last - first;
-      const float* a = block_input<Q>(b, s, first, last);
-      multiply(count, hp, b.channels, a, cp, b.w1t, hp, s.hidden, hp);
-      activate<Q>(s.hidden, count, hp, b.b1, b.mantissa1, tables);
-      multiply(count, op, b.hidden, s.hidden, hp, b.w2t, op, s.outputs, op);
-      const int64_t pixel = tile_pixel + first;
-      for (int i = 0; i < count; ++i) {
-        for (int c = 0; c < b.outputs; c += kLanes) {
-          Vec v = load(s.outputs + i * op + c);
-          if (Q) v = requantise(v, load(b.mantissa2 + c));
-          v += load(b.b2 + c);
-          if (b.residual) v += load_row(b.x + (pixel + i) * b.channels, c, b.channels);
-          store_row(y + (pixel + i) * b.outputs, c, b.outputs, Q ? clamp10(v) : v);
-        }
-      }
-    }
-    begin += tile.rows;
-  }
+  for_chunks(b, s, begin, end, [&](int64_t pixel, int first, int last) {
+    const int count = last - first;
+    const float* a = block_input<Q>(b, s, first, last);
+    multiply(count, hp, b.channels, a, cp, b.w1t, hp, s.hidden, hp);
+    activate<Q>(s.hidden, count, hp, b.b1, b.mantissa1, tables);
+    multiply(count, op, b.hidden, s.hidden, hp, b.w2t, op, s.outputs, op);
+    block_outputs<Q>(b, s.outputs, pixel, count, y);
+  });
 }
 
 /// The gradient of output vector `c` of the pixel at `at`: the guard's part, and nothing that leads
@@ -118,6 +132,19 @@ inline void add_rows(const float* rows, int count, int width, float* sums) {
   }
 }
 
+/// From the gradient of fc1's input, in s.grad_input, to that of the depthwise layer's output, and
+/// its sums.
+template <bool Q>
+inline void finish_block_backward(const Block& b, const BlockBuffers& s, const BlockGradients& sums,
+                                  int first, int last, float* dd) {
+  const int cp = padded(b.channels), count = last - first;
+  if (Q) mask_clamped_input(s.input, s.grad_input, count * cp);
+  if (b.norm)
+    normalise_backward(s.input, s.inv, s.grad_input, round_up(count, kLanes), b.channels, cp);
+  depthwise_weights(s.tile, b.width, cp, s.grad_input, first, last, sums.taps, sums.dw_bias);
+  for (int i = 0; i < count * cp; i += kLanes) store(dd + i, load(s.grad_input + i));
+}
+
 template <bool Q>
 inline void block_backward_as(const Block& b, float* dd, const BlockGradients& sums, int64_t begin,
                               int64_t end, float* scratch) {
@@ -125,42 +152,19 @@ inline void block_backward_as(const Block& b, float* dd, const BlockGradients& s
   const int cp = padded(b.channels), hp = padded(b.hidden), op = padded(b.outputs);
   const BlockBuffers s(b, Arena{scratch});
   clear_input(b, s);
-  while (begin < end) {
-    const Tile tile = next_tile(begin, end, b.height, b.width);
-    load_tile(b.x, b.channels, b.channels, b.height, b.width, tile, s.tile);
-    const int64_t tile_pixel = begin * b.width;
-    const int pixels = tile.rows * b.width;
-    for (int first = 0, last; first < pixels; first = last) {
-      last = smaller(first + block_pixels(b), pixels);
-      const int count = last - first;
-      const float* a = block_input<Q>(b, s, first, last);
-      multiply(count, hp, b.channels, a, cp, b.w1t, hp, s.hidden, hp);
-      block_output_gradients<Q>(b, tile_pixel + first, count, s.outputs, sums.b2);
-      multiply(count, hp, b.outputs, s.outputs, op, b.w2, hp, s.grad_hidden, hp);
-      activate_with_slope<Q>(s.hidden, s.grad_hidden, count, hp, b.b1, b.mantissa1, tables);
-      add_transposed(count, b.outputs, hp, s.outputs, op, s.hidden, hp, sums.w2, hp);
-      add_transposed(count, b.channels, hp, a, cp, s.grad_hidden, hp, sums.w1t, hp);
-      add_rows(s.grad_hidden, count, hp, sums.b1);
-      multiply(count, cp, b.hidden, s.grad_hidden, hp, b.w1, cp, s.grad_input, cp);
-      const int rounded = round_up(count, kLanes);
-      if (Q) mask_clamped_input(s.input, s.grad_input, count * cp);
-      if (b.norm) normalise_backward(s.input, s.inv, s.grad_input, rounded, b.channels, cp);
-      depthwise_weights(s.tile, b.width, cp, s.grad_input, first, last, sums.taps, sums.dw_bias);
-      float* out = dd + (tile_pixel + first) * cp;
-      for (int i = 0; i < count * cp; i += kLanes) store(out + i, load(s.grad_input + i));
-    }
-    begin += tile.rows;
-  }
-}
-
-inline void block_forward(const Block& b, float* y, int64_t begin, int64_t end, float* scratch) {
-  (b.quantise ? block_forward_as<true> : block_forward_as<false>)(b, y, begin, end, scratch);
-}
-
-inline void block_backward(const Block& b, float* dd, const BlockGradients& sums, int64_t begin,
-                           int64_t end, float* scratch) {
-  (b.quantise ? block_backward_as<true> : block_backward_as<false>)(b, dd, sums, begin, end,
-                                                                    scratch);
+  for_chunks(b, s, begin, end, [&](int64_t pixel, int first, int last) {
+    const int count = last - first;
+    const float* a = block_input<Q>(b, s, first, last);
+    multiply(count, hp, b.channels, a, cp, b.w1t, hp, s.hidden, hp);
+    block_output_gradients<Q>(b, pixel, count, s.outputs, sums.b2);
+    multiply(count, hp, b.outputs, s.outputs, op, b.w2, hp, s.grad_hidden, hp);
+    activate_with_slope<Q>(s.hidden, s.grad_hidden, count, hp, b.b1, b.mantissa1, tables);
+    add_transposed(count, b.outputs, hp, s.outputs, op, s.hidden, hp, sums.w2, hp);
+    add_transposed(count, b.channels, hp, a, cp, s.grad_hidden, hp, sums.w1t, hp);
+    add_rows(s.grad_hidden, count, hp, sums.b1);
+    multiply(count, cp, b.hidden, s.grad_hidden, hp, b.w1, cp, s.grad_input, cp);
+    finish_block_backward<Q>(b, s, sums, first, last, dd + pixel * cp);
+  });
 }
 
 inline void block_input_gradient(const Block& b, const float* dd, float* dx, int64_t begin,

@@ -28,30 +28,76 @@ inline Vec log2_fast(Vec x) {  // x > 0, absolute error 1e-5
   return e + 0.5f + s * (2.88539008f + z * (0.96179669f + z * (0.57707802f + z * 0.41219858f)));
 }
 
+/// All ones in the first n lanes.
+inline IntVec first_of(int n) {
+  IntVec lane{};
+  for (int i = 0; i < kLanes; ++i) lane[i] = i;
+  return lane < n;
+}
+
+inline constexpr float kLog2e = 1.44269504f;
+
+/// ops::LaplaceScale of every lane.
+struct LaplaceScales {
+  Vec inverse, half, constant, constant_slope;
+  explicit LaplaceScales(const LaplaceScale& s)
+      : inverse(splat(s.inverse)),
+        half(splat(s.half)),
+        constant(splat(s.constant)),
+        constant_slope(splat(s.constant_slope)) {}
+  explicit LaplaceScales(Vec l) {  // log2, within [kMinLogScale, kMaxLogScale]
+    inverse = exp2_fast(-l);
+    half = 0.5f * inverse;
+    // ln P = -x/b + half + ln(1 - e^(-2 half)) - ln 2.
+    const Vec e2 = exp2_fast(-2.0f * half * kLog2e);
+    constant = 1.0f - half * kLog2e - log2_fast(1.0f - e2);
+    constant_slope = half + 2.0f * half * e2 / (1.0f - e2);
+  }
+};
+
 struct LaplaceBits {
   Vec bits, dx, dl;
 };
-/// -log2 P of the symbol that is `x` from the mean of a Laplace distribution of scale 2^l, and its
-/// derivatives. As laplace_bits() in rate.cpp.
-inline LaplaceBits laplace(Vec x, Vec l) {
-  constexpr float kLog2e = 1.44269504f;
-  const Vec inverse = exp2_fast(-l);
-  const Vec half = 0.5f * inverse;  // within [2^-7, 8]
-  const Vec a = absolute(x);
-  const Vec e2 = exp2_fast(-2.0f * half * kLog2e);
-  const Vec y = minimum(a * inverse, half);
-  // Outside: ln P = -a/b + half + ln(1 - e^(-2 half)) - ln 2.
-  const Vec out = a * inverse * kLog2e - (half * kLog2e + log2_fast(1.0f - e2) - 1.0f);
-  const Vec out_dl = -a * inverse + half + 2.0f * half * e2 / (1.0f - e2);
+/// -log2 P of the symbol that is `x` from the mean of a Laplace distribution, and its derivatives,
+/// dl for log2 of the scale. As laplace_bits() in rate.cpp.
+inline LaplaceBits laplace(Vec x, const LaplaceScales& s) {
+  const Vec a = absolute(x) * s.inverse;
+  const Vec y = minimum(a, s.half);
+  const Vec out = a * kLog2e + s.constant;
   // Inside: P = 1 - (e^(y - half) + e^(-y - half)) / 2.
-  const Vec up = exp2_fast((y - half) * kLog2e), down = exp2_fast((-y - half) * kLog2e);
+  const Vec up = exp2_fast((y - s.half) * kLog2e), down = exp2_fast((-y - s.half) * kLog2e);
   const Vec p = maximum(1.0f - 0.5f * (up + down), splat(1e-9f));
-  const Vec in_dx = 0.5f * (up - down) * inverse / p;
-  const Vec in_dl = -0.5f * (up * (y - half) - down * (y + half)) / p;
-  const IntVec outside = a > 0.5f;
-  const Vec dx = select(outside, inverse, in_dx) * kLog2e;
+  const Vec in_dx = 0.5f * (up - down) * s.inverse / p;
+  const Vec in_dl = -0.5f * (up * (y - s.half) - down * (y + s.half)) / p;
+  const IntVec outside = absolute(x) > 0.5f;
+  const Vec dx = select(outside, s.inverse, in_dx) * kLog2e;
   return {minimum(select(outside, out, -log2_fast(p)), splat(kMaxBits)), select(x < 0.0f, -dx, dx),
-          select(outside, out_dl, in_dl)};
+          select(outside, s.constant_slope - a, in_dl)};
+}
+
+inline double laplace_row(const float* symbols, int64_t count, const LaplaceScale& scale,
+                          float* slope, double* scale_slope) {
+  const LaplaceScales s(scale);
+  Vec bits{}, dl{};
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const int n = int(smaller<int64_t>(kLanes, count - i));
+    const Vec x = n == kLanes ? load(symbols + i) : load_first(symbols + i, n);
+    LaplaceBits b = laplace(x, s);
+    if (n < kLanes) {
+      const IntVec valid = first_of(n);
+      b.bits = keep(valid, b.bits);
+      b.dl = keep(valid, b.dl);
+    }
+    bits += b.bits;
+    dl += b.dl;
+    if (slope) store_row(slope, int(i), int(count), b.dx);
+  }
+  double sum = 0;
+  for (int i = 0; i < kLanes; ++i) {
+    sum += double(bits[i]);
+    *scale_slope += double(dl[i]);
+  }
+  return sum;
 }
 
 /// Lane sums of the gradients, ContextFloats with kLanes floats for each.
@@ -69,9 +115,7 @@ inline double context_row(const ContextRow& row, const ContextFloats& m, float* 
   const int width = int(row.width);
   for (int x = 0; x < width; x += kLanes) {
     const int n = smaller(kLanes, width - x);
-    IntVec lane{};
-    for (int i = 0; i < kLanes; ++i) lane[i] = i;
-    const IntVec valid = lane < n;
+    const IntVec valid = first_of(n);
     Vec c[kContexts], h[kContextHidden], out[2];
     for (int k = 0; k < kContexts; ++k)
       c[k] = clamp(load_row(row.context[k], x, width), -kContextLimit, kContextLimit);
@@ -85,8 +129,8 @@ inline double context_row(const ContextRow& row, const ContextFloats& m, float* 
       for (int k = 0; k < kContexts; ++k) out[o] += broadcast(&m.skip_weight[o][k]) * c[k];
       for (int j = 0; j < kContextHidden; ++j) out[o] += broadcast(&m.out_weight[o][j]) * h[j];
     }
-    const LaplaceBits b =
-        laplace(load_row(row.symbol, x, width) - out[0], clamp(out[1], kMinLogScale, kMaxLogScale));
+    const LaplaceBits b = laplace(load_row(row.symbol, x, width) - out[0],
+                                  LaplaceScales(clamp(out[1], kMinLogScale, kMaxLogScale)));
     total += keep(valid, b.bits);
     if (!row.symbol_gradient) continue;
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "train/ops/kernels.h"
@@ -33,6 +34,8 @@ GeluTables make_tables() {
     const double rounded = std::floor(64 * x * cdf + 0.5);
     const double slope = cdf + x * density(x);
     tables.value[i & 255] = int16_t(std::clamp(rounded, -11.0, 244.0));
+    tables.bf16_value[i & 255] =
+        int16_t(std::bit_cast<uint32_t>(float(tables.value[i & 255]) * 65536.0f) >> 16);
     tables.slope[i & 255] = int16_t(std::floor(slope * double(kSlopeScale) + 0.5));
   }
   return tables;

@@ -19,7 +19,17 @@ struct Product {
   ptrdiff_t out_stride;
 };
 
-template <int Rows, int Vecs, bool Add, bool UnitInner>
+/// sum + a * b; Pairs: each lane is two bfloat16 numbers of the inner dimension.
+template <bool Pairs>
+inline Vec multiply_add(Vec sum, Vec a, Vec b) {
+#if MVINR_OPS_BF16
+  if constexpr (Pairs)
+    return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
+#endif
+  return sum + a * b;
+}
+
+template <int Rows, int Vecs, bool Add, bool UnitInner, bool Pairs>
 __attribute__((always_inline)) inline void multiply_block(const Product& m, int row, int column) {
   Vec sum[Rows][Vecs];
   float* out = m.out + row * m.out_stride + column;
@@ -41,7 +51,7 @@ __attribute__((always_inline)) inline void multiply_block(const Product& m, int 
     b += m.b_stride;
     for (int i = 0; i < Rows; ++i) {
       const Vec av = broadcast(a[i / 3] + (i % 3) * a_row);
-      for (int j = 0; j < Vecs; ++j) sum[i][j] += av * bv[j];
+      for (int j = 0; j < Vecs; ++j) sum[i][j] = multiply_add<Pairs>(sum[i][j], av, bv[j]);
     }
     for (int i = 0; i < kBases; ++i) a[i] += a_inner;
   }
@@ -49,7 +59,7 @@ __attribute__((always_inline)) inline void multiply_block(const Product& m, int 
     for (int j = 0; j < Vecs; ++j) store(out + i * m.out_stride + j * kLanes, sum[i][j]);
 }
 
-template <int Vecs, bool Add, bool UnitInner>
+template <int Vecs, bool Add, bool UnitInner, bool Pairs>
 inline void multiply_columns(const Product& m, int column) {
   // As many accumulators as registers allow: 32 of them with AVX-512, else 16.
   constexpr int kMax = kLanes == 16 ? (Vecs == 4   ? 6
@@ -61,23 +71,24 @@ inline void multiply_columns(const Product& m, int column) {
                                                    : 8);
   int row = 0;
   for (; row + kMax <= m.rows; row += kMax)
-    multiply_block<kMax, Vecs, Add, UnitInner>(m, row, column);
+    multiply_block<kMax, Vecs, Add, UnitInner, Pairs>(m, row, column);
   if constexpr (kMax > 4)
-    for (; row + 4 <= m.rows; row += 4) multiply_block<4, Vecs, Add, UnitInner>(m, row, column);
-  for (; row < m.rows; ++row) multiply_block<1, Vecs, Add, UnitInner>(m, row, column);
+    for (; row + 4 <= m.rows; row += 4)
+      multiply_block<4, Vecs, Add, UnitInner, Pairs>(m, row, column);
+  for (; row < m.rows; ++row) multiply_block<1, Vecs, Add, UnitInner, Pairs>(m, row, column);
 }
 
-template <bool Add, bool UnitInner>
+template <bool Add, bool UnitInner, bool Pairs = false>
 inline void multiply_strided(const Product& m) {
   int left = m.columns / kLanes;
   int column = 0;
   while (left > 0) {
     // Groups of three vectors, and of four or two where three do not divide the number.
     const int group = left % 3 == 0 ? 3 : left >= 4 && left != 5 ? 4 : left == 5 ? 3 : left;
-    if (group == 4) multiply_columns<4, Add, UnitInner>(m, column);
-    if (group == 3) multiply_columns<3, Add, UnitInner>(m, column);
-    if (group == 2) multiply_columns<2, Add, UnitInner>(m, column);
-    if (group == 1) multiply_columns<1, Add, UnitInner>(m, column);
+    if (group == 4) multiply_columns<4, Add, UnitInner, Pairs>(m, column);
+    if (group == 3) multiply_columns<3, Add, UnitInner, Pairs>(m, column);
+    if (group == 2) multiply_columns<2, Add, UnitInner, Pairs>(m, column);
+    if (group == 1) multiply_columns<1, Add, UnitInner, Pairs>(m, column);
     left -= group;
     column += group * kLanes;
   }
@@ -100,5 +111,23 @@ __attribute__((noinline)) inline void add_transposed(int pixels, int rows, int c
   multiply_strided<true, false>(
       {rows, columns, pixels, a, 1, a_stride, b, b_stride, out, out_stride});
 }
+
+#if MVINR_OPS_BF16
+/// The same of pairs along the inner dimension; strides count pairs.
+__attribute__((noinline)) inline void multiply_pairs(int pixels, int columns, int inner,
+                                                     const float* a, ptrdiff_t a_stride,
+                                                     const float* b, ptrdiff_t b_stride, float* out,
+                                                     ptrdiff_t out_stride) {
+  multiply_strided<false, true, true>(
+      {pixels, columns, (inner + 1) / 2, a, a_stride, 1, b, b_stride, out, out_stride});
+}
+__attribute__((noinline)) inline void add_transposed_pairs(int pixels, int rows, int columns,
+                                                           const float* a, ptrdiff_t a_stride,
+                                                           const float* b, ptrdiff_t b_stride,
+                                                           float* out, ptrdiff_t out_stride) {
+  multiply_strided<true, false, true>(
+      {rows, columns, pixels / 2, a, 1, a_stride, b, b_stride, out, out_stride});
+}
+#endif
 
 }  // namespace mvinr::ops::MVINR_OPS_ISA

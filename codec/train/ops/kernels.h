@@ -29,6 +29,9 @@ struct Block {
   const float* b1 = nullptr;           // [hidden p]
   const float* w2t = nullptr;          // [hidden][outputs p]
   const float* b2 = nullptr;           // [outputs p]
+  // Quantised, and all weights are pairs of bfloat16 numbers, [inner / 2][columns p][2], in the
+  // place of half as many floats: see block_bf16.h.
+  bool bf16 = false;
   // Backward only.
   float guard = 0;            // pull on outputs beyond kGuardFrom
   const float* w1 = nullptr;  // [hidden][channels p]
@@ -122,12 +125,27 @@ struct ContextFloats {
 };
 inline constexpr int kContextFloats = int(sizeof(ContextFloats) / sizeof(float));
 
+/// What the bits of a Laplace distribution need of its scale b.
+struct LaplaceScale {
+  float inverse = 1, half = 0.5f;  // 1 / b, 1 / 2b
+  float constant = 0;              // bits beyond 1/2 from the mean, less those that grow with x / b
+  float constant_slope = 0;        // derivative of these bits for log2 b, less -x / b
+};
+
+/// One step of optimizer.h's Adam.
+struct AdamStep {
+  float beta1, beta2;
+  float rate, epsilon;  // with the bias corrections
+  float kept;           // of a parameter, by the decay
+};
+
 /// One instruction set's kernels. Rows are counted over all images: row r is row r % height of
 /// image r / height; a call handles rows [begin, end) with scratch memory of its own. `*_scratch`
 /// tell how many floats that needs.
 struct Kernels {
   const char* name;
   int lanes;
+  bool bf16;  // takes blocks with bf16 set
 
   size_t (*block_scratch)(const Block&);
   void (*block_forward)(const Block&, float* y, int64_t begin, int64_t end, float* scratch);
@@ -163,6 +181,13 @@ struct Kernels {
 
   /// Bits of a row; gradients of the model are added to sums [kContextFloats][lanes].
   double (*context_row)(const ContextRow&, const ContextFloats&, float* sums);
+  /// Bits of symbols of a Laplace distribution of mean 0. `slope` [count] (null: no gradients) gets
+  /// the derivatives; that of log2 of the scale is added to *scale_slope.
+  double (*laplace_row)(const float* symbols, int64_t count, const LaplaceScale&, float* slope,
+                        double* scale_slope);
+
+  /// Updates `count` parameters p and their moments m and v by the gradient g.
+  void (*adam)(const AdamStep&, float* p, const float* g, float* m, float* v, int64_t count);
 };
 
 inline constexpr float kGuardFrom = 8;  // of the residual stream's range of 32
@@ -177,8 +202,9 @@ inline constexpr float kHiddenScale = 64.0f * 65536.0f;  // and of fc2
 /// See activation.h. The tables of the quantised GELU are indexed by i & 255, i = -128..127.
 struct GeluTables {
   float tail[kGeluCoefficients][kGeluSegments];
-  int16_t value[256];  // times 64
-  int16_t slope[256];  // times kSlopeScale; of the GELU, clamped or not
+  int16_t value[256];       // times 64
+  int16_t bf16_value[256];  // the upper halves of value * 65536 as float32
+  int16_t slope[256];       // times kSlopeScale; of the GELU, clamped or not
   int16_t padding[2];
 };
 const GeluTables& gelu_tables();

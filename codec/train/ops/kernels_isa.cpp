@@ -1,5 +1,6 @@
 // Compiled once per instruction set: see vec.h and meson.build.
-#include "train/ops/block_kernels.h"
+#include "train/ops/adam_kernel.h"
+#include "train/ops/block_dispatch.h"
 #include "train/ops/context_kernels.h"
 #include "train/ops/head_kernels.h"
 #include "train/ops/linear_kernels.h"
@@ -14,6 +15,7 @@ const Kernels& kernels() {
   static constexpr Kernels kKernels = {
       MVINR_OPS_NAME(MVINR_OPS_ISA),
       kLanes,
+      MVINR_OPS_BF16 != 0,
       block_scratch,
       block_forward,
       block_backward,
@@ -30,6 +32,8 @@ const Kernels& kernels() {
       head_scratch,
       head_loss,
       context_row,
+      laplace_row,
+      adam,
   };
   return kKernels;
 }

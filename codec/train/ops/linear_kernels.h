@@ -8,9 +8,11 @@
 namespace mvinr::ops::MVINR_OPS_ISA {
 
 inline constexpr int kLinearPixels = 96;
+inline constexpr int kFewInputs = 2;
 
 inline size_t linear_scratch(const Linear& l) {
-  return size_t(kLinearPixels) * size_t(2 * padded(l.inputs) + padded(l.outputs));
+  return size_t(kLinearPixels) * size_t(2 * padded(l.inputs) + padded(l.outputs)) +
+         kFewInputs * size_t(padded(l.outputs));
 }
 
 /// Inputs of `count` pixels from p on: those in memory, or planes made floats in `memory`.
@@ -40,6 +42,26 @@ inline void linear_forward(const Linear& l, float* y, int64_t begin, int64_t end
   }
 }
 
+/// Gradients of few inputs from those of the outputs, g: sums of lanes instead of products, which
+/// make whole vectors of inputs. `columns` has room for l.inputs * padded outputs.
+inline void few_input_gradients(const Linear& l, const float* g, int count, float* columns,
+                                float* dx) {
+  const int ip = padded(l.inputs), op = padded(l.outputs);
+  for (int k = 0; k < l.inputs; ++k)
+    for (int o = 0; o < op; ++o) columns[k * op + o] = o < l.outputs ? l.w[o * ip + k] : 0.0f;
+  for (int i = 0; i < count; i += kLanes)
+    for (int k = 0; k < l.inputs; ++k) {
+      Vec part[kLanes];
+      for (int j = 0; j < kLanes; ++j) {
+        part[j] = Vec{};
+        for (int o = 0; o < op; o += kLanes)
+          part[j] += load(g + (i + j) * op + o) * load(columns + k * op + o);
+      }
+      const Vec sums = lane_sums(part);
+      for (int j = 0; j < smaller(kLanes, count - i); ++j) dx[(i + j) * l.inputs + k] = sums[j];
+    }
+}
+
 inline void linear_backward(const Linear& l, float* dx, float* dadd, float* dw, float* db,
                             int64_t begin, int64_t end, float* scratch) {
   const int ip = padded(l.inputs), op = padded(l.outputs);
@@ -62,6 +84,10 @@ inline void linear_backward(const Linear& l, float* dx, float* dadd, float* dw, 
     const float* x = linear_input(l, p, count, product + kLinearPixels * ip);
     add_transposed(count, l.inputs, op, x, l.inputs, g, op, dw, op);
     if (!dx) continue;
+    if (l.inputs <= kFewInputs) {
+      few_input_gradients(l, g, count, product + 2 * kLinearPixels * ip, dx + p * l.inputs);
+      continue;
+    }
     multiply(count, ip, l.outputs, g, op, l.w, ip, product, ip);
     for (int i = 0; i < count; ++i)
       for (int c = 0; c < l.inputs; c += kLanes)

@@ -8,6 +8,9 @@ namespace mvinr::ops {
 using torch::Tensor;
 
 #ifdef MVINR_OPS_X86
+namespace avx512bf16 {
+const Kernels& kernels();
+}
 namespace avx512 {
 const Kernels& kernels();
 }
@@ -26,9 +29,11 @@ std::vector<const Kernels*> usable_kernels() {
 #ifdef MVINR_OPS_X86
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-    sets.push_back(&avx512::kernels());
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512dq");
+  if (avx512 && __builtin_cpu_supports("avx512bf16")) sets.push_back(&avx512bf16::kernels());
+  if (avx512) sets.push_back(&avx512::kernels());
   if (avx2) sets.push_back(&avx2::kernels());
 #endif
   sets.push_back(&generic::kernels());

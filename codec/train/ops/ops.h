@@ -110,9 +110,9 @@ torch::Tensor pointwise(const torch::Tensor& x, const torch::Tensor& w, const to
 torch::Tensor layer_norm(const torch::Tensor& x, Quantise q, int fraction_bits);
 }  // namespace composite
 
-/// Names of the kernel sets that this build and machine can run, best first ("avx512", "avx2",
-/// "generic", "composite"), the one in use, and a switch for tests and benchmarks (false: no such
-/// set). Not to be switched while operations run.
+/// Names of the kernel sets that this build and machine can run, best first ("avx512bf16",
+/// "avx512", "avx2", "generic", "composite"), the one in use, and a switch for tests and benchmarks
+/// (false: no such set). Not to be switched while operations run.
 std::vector<std::string> kernel_sets();
 std::string kernel_set();
 bool use_kernel_set(const std::string& name);

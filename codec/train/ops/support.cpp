@@ -1,6 +1,7 @@
 #include "train/ops/support.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdlib>
 #include <exception>
@@ -10,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/clones.h"
 #include "base/thread_pool.h"
 
 namespace mvinr::ops {
@@ -161,6 +163,36 @@ Floats transpose_padded(const Tensor& w, int64_t lanes, float scale, const Tenso
   for (int64_t c = 0; c < columns; ++c, to += stride) {
     for (int64_t r = 0; r < rows; ++r) to[r] = from[r * columns + c] / (m ? m[r] : 1.0f) * scale;
     for (int64_t r = rows; r < stride; ++r) to[r] = 0.0f;
+  }
+  return out;
+}
+
+namespace {
+
+MVINR_CLONES uint32_t pack_two_rows(const float* a, const float* b, int64_t count, uint32_t* out) {
+  uint32_t lost = 0;
+  const auto round = [](float f) {
+    const uint32_t bits = std::bit_cast<uint32_t>(f);
+    return (bits + 0x7FFFu + (bits >> 16 & 1)) >> 16;
+  };
+  for (int64_t i = 0; i < count; ++i) {
+    out[i] = round(a[i]) | round(b[i]) << 16;
+    lost |= std::bit_cast<uint32_t>(a[i]) | std::bit_cast<uint32_t>(b[i]);
+  }
+  return lost & 0xFFFFu;
+}
+
+}  // namespace
+
+Floats pack_pairs(const Floats& rows, int64_t stride, bool& exact) {
+  const int64_t count = rows.size() / stride, pairs = (count + 1) / 2;
+  const std::vector<float> zeros(count % 2 ? size_t(stride) : 0, 0.0f);
+  Floats out(pairs * stride);
+  for (int64_t i = 0; i < pairs; ++i) {
+    const float* a = rows.data() + 2 * i * stride;
+    if (pack_two_rows(a, 2 * i + 1 < count ? a + stride : zeros.data(), stride,
+                      reinterpret_cast<uint32_t*>(out.data() + i * stride)))
+      exact = false;
   }
   return out;
 }

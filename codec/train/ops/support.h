@@ -83,6 +83,9 @@ Floats pad_rows(const torch::Tensor& w, int64_t lanes);
 /// w [rows][columns] -> [columns][rows padded to `lanes`] * scale / mantissa of the row.
 Floats transpose_padded(const torch::Tensor& w, int64_t lanes, float scale = 1.0f,
                         const torch::Tensor& mantissa = {});
+/// Rows of `stride` floats -> pairs of rows as bfloat16 numbers, [rows / 2][stride][2], rounded to
+/// nearest; `exact` becomes false if that changed one.
+Floats pack_pairs(const Floats& rows, int64_t stride, bool& exact);
 /// Mantissas (undefined: ones) -> [count padded to `lanes`].
 Floats pad_mantissa(const torch::Tensor& mantissa, int64_t count, int64_t lanes);
 /// b (any shape; undefined: zeros) -> [count padded to `lanes`], rounded to Q10 if q.on(), * scale.

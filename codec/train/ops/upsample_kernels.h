@@ -16,6 +16,7 @@ inline Phase phase(int j, int scale) {
   const int far = ((d < 0 ? -d : d) * 256 + scale) / (2 * scale);
   return {float(256 - far) / 256.0f, float(far) / 256.0f, d < 0 ? -1 : 1};
 }
+inline constexpr int kMaxScale = 5;
 inline int clamp_index(int i, int size) { return i < 0 ? 0 : i >= size ? size - 1 : i; }
 
 inline size_t upsample_scratch(const Upsample& u) {
@@ -57,49 +58,73 @@ inline void upsample_forward_as(const Upsample& u, float* y, int64_t begin, int6
   }
 }
 
+/// Weight with which output `k` of base sample `base` reads sample `i` of `size`.
+inline float read_weight(const Phase& p, int base, int i, int size) {
+  return (base == i ? p.near : 0.0f) + (clamp_index(base + p.side, size) == i ? p.far : 0.0f);
+}
+
 template <bool Q>
 inline void upsample_backward_as(const Upsample& u, float* dx, float* dtile, int64_t begin,
                                  int64_t end, float* vertical) {
   const int s = u.scale, n = u.channels, cp = padded(n), width = u.width * s;
+  Phase phases[kMaxScale];
+  float
+      inner[3 * kMaxScale];  // weights of the outputs of bases x - 1, x, x + 1 away from the border
+  for (int k = 0; k < s; ++k) {
+    phases[k] = phase(k, s);
+    for (int base = 0; base < 3; ++base) inner[base * s + k] = read_weight(phases[k], base, 1, 3);
+  }
   for (int64_t row = begin; row < end; ++row) {
     const int64_t image = row / u.height;
     const int i = int(row % u.height);
     // Vertical transpose: every output row that read input row i, as near or as far neighbour.
-    for (int x = 0; x < width * cp; x += kLanes) store(vertical + x, Vec{});
-    for (int base = clamp_index(i - 1, u.height); base <= clamp_index(i + 1, u.height); ++base) {
+    struct Reader {
+      int64_t at;
+      float weight;
+      float* tile;
+    } readers[3 * kMaxScale];
+    int count = 0;
+    for (int base = clamp_index(i - 1, u.height); base <= clamp_index(i + 1, u.height); ++base)
       for (int j = 0; j < s; ++j) {
-        const Phase v = phase(j, s);
-        const float weight = (base == i ? v.near : 0.0f) +
-                             (clamp_index(base + v.side, u.height) == i ? v.far : 0.0f);
+        const float weight = read_weight(phases[j], base, i, u.height);
         if (weight == 0.0f) continue;
-        const int64_t at = ((image * u.height + base) * s + j) * int64_t(width) * n;
-        float* tile = dtile && base == i ? dtile + ((u.tile_per_image ? image : 0) * s + j) * s * cp
-                                         : nullptr;
-        for (int x = 0; x < width; ++x)
-          for (int c = 0; c < n; c += kLanes) {
-            Vec g = load_row(u.dy + at + x * n, c, n);
-            if (Q) g = pulled_back10(load_row(u.y + at + x * n, c, n), g);
-            float* sum = vertical + x * cp + c;
-            store(sum, load(sum) + g * weight);
-            if (!tile) continue;
-            float* t = tile + x % s * cp + c;
-            store(t, load(t) + g);
-          }
+        readers[count++] = {((image * u.height + base) * s + j) * int64_t(width) * n, weight,
+                            dtile && base == i
+                                ? dtile + ((u.tile_per_image ? image : 0) * s + j) * s * cp
+                                : nullptr};
       }
-    }
-    float* out = dx + row * u.width * n;
-    for (int x = 0; x < u.width; ++x)
+    for (int x = 0; x < width; ++x)
       for (int c = 0; c < n; c += kLanes) {
         Vec sum{};
-        for (int base = clamp_index(x - 1, u.width); base <= clamp_index(x + 1, u.width); ++base)
-          for (int k = 0; k < s; ++k) {
-            const Phase h = phase(k, s);
-            const float weight = (base == x ? h.near : 0.0f) +
-                                 (clamp_index(base + h.side, u.width) == x ? h.far : 0.0f);
-            if (weight != 0.0f) sum += load(vertical + (base * s + k) * cp + c) * weight;
-          }
+        for (int r = 0; r < count; ++r) {
+          const int64_t at = readers[r].at + int64_t(x) * n;
+          Vec g = load_row(u.dy + at, c, n);
+          if (Q) g = pulled_back10(load_row(u.y + at, c, n), g);
+          sum += g * readers[r].weight;
+          if (!readers[r].tile) continue;
+          float* t = readers[r].tile + x % s * cp + c;
+          store(t, load(t) + g);
+        }
+        store(vertical + x * cp + c, sum);
+      }
+    float* out = dx + row * u.width * n;
+    for (int x = 0; x < u.width; ++x) {
+      const int first = clamp_index(x - 1, u.width), last = clamp_index(x + 1, u.width);
+      float border[3 * kMaxScale];
+      const float* weights = inner;
+      if (x == 0 || x == u.width - 1) {
+        weights = border;
+        for (int base = first; base <= last; ++base)
+          for (int k = 0; k < s; ++k)
+            border[(base - first) * s + k] = read_weight(phases[k], base, x, u.width);
+      }
+      for (int c = 0; c < n; c += kLanes) {
+        Vec sum{};
+        for (int o = 0; o < (last - first + 1) * s; ++o)
+          sum += load(vertical + (first * s + o) * cp + c) * weights[o];
         store_row(out + x * n, c, n, sum);
       }
+    }
   }
 }
 

@@ -84,9 +84,11 @@ class Hybrid(Mvinr):
         return {"GST_PLUGIN_PATH": ":".join(plugins + ([inherited] if inherited else []))}
 
     def identity(self, clip):
-        return {"codec": self.name, **self.settings(), "base-views": self.options.base_views,
-                "base-encoder": self.options.base_encoder,
-                **self.plugins()}
+        found = {"codec": self.name, **self.settings(), "base-views": self.options.base_views,
+                 "base-encoder": self.options.base_encoder, **self.plugins()}
+        if self.options.motion:
+            found["motion"] = self.options.motion
+        return found
 
     def plugins(self):
         """Digests of the elements and libraries: a rebuilt codec makes the points anew."""
@@ -104,6 +106,8 @@ class Hybrid(Mvinr):
                       f"effort={o.effort}", f"cameras={clip.raw / 'coded' / 'cameras.json'}"]
         if o.seconds:
             properties.append(f"time-budget={o.seconds:g}")
+        if o.motion:
+            properties.append(f"motion={o.motion}")
         if o.base_views:
             # gst-launch takes a comma in a value for a separator unless it is quoted.
             properties.append(f'base-views="{o.base_views}"')
