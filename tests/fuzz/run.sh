@@ -30,7 +30,7 @@ for target in "$@"; do
       cp examples/clip/cameras.json "$corpus"
       options="-max_len=8192 -dict=tests/fuzz/cameras.dict" ;;
     kernels) options=-max_len=128 ;;
-    sei) ;;
+    sei) options=-max_len=60000 ;;
     *)
       "$build/tests/fuzz/fuzz-seeds" "$corpus"
       cp tests/golden/*.mvinr "$corpus" ;;

@@ -220,4 +220,11 @@ GstStateChangeReturn EncoderUnderTest::state(GstState state) {
   return gst_element_set_state(element_, state);
 }
 
+bool run_one(EncoderUnderTest& enc, int frames) {
+  enc.pad("texture_0", kTexture);
+  enc.frames("texture_0", frames);
+  enc.eos("texture_0");
+  return enc.run();
+}
+
 }  // namespace mvinr::gst_test

@@ -14,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include "mvinr/encoder.h"
+
 namespace mvinr::gst_test {
 
 /// A buffer or an event that left the src pad.
@@ -109,5 +111,10 @@ GstBuffer* make_frame(const GstVideoInfo& info, GstClockTime pts, int value);
 bool eventually(const std::function<bool()>& condition, double seconds = 10);
 
 double seconds_of(const std::function<void()>& body);
+
+inline const double kDefaultLambda = EncoderOptions().lambda;
+
+/// One view, `frames` frames.
+bool run_one(EncoderUnderTest& enc, int frames);
 
 }  // namespace mvinr::gst_test

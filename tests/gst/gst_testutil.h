@@ -63,6 +63,9 @@ std::string library_md5(const Data& access_unit, int frame, int view, Component 
 /// MD5 of a decoded buffer with these caps; GRAY10_LE32 is unpacked.
 std::string md5_of(GstBuffer* buffer, GstCaps* caps);
 
+/// What an error or a warning says, and its debug text.
+std::string text_of(GstMessage* message);
+
 /// A bus whose messages are taken one kind at a time.
 class Bus {
  public:

@@ -194,14 +194,14 @@ TEST_P(SeiContainer, SrtShowsTheBaseViewToAllAndAllViewsToUs) {
   const std::string uris[] = {"srt://127.0.0.1:" + std::to_string(free_port(true)),
                               "srt://127.0.0.1:" + std::to_string(free_port(true))};
   const auto receive = [&](int i) {
-    return "srtsrc latency=300 uri=\"" + uris[i] + "?mode=listener\" ! tsdemux ! " + codec().parser;
+    return "srtsrc latency=300 uri=\"" + uris[i] + "?mode=listener\" ! ";
   };
   struct Shown {
     std::mutex mutex;
     std::vector<std::string> md5s;
   } shown;
-  Pipeline stock(receive(0) + " ! " + codec().decoder +
-                 " ! fakesink name=s sync=false async=false signal-handoffs=true");
+  Pipeline stock(receive(0) +
+                 "decodebin ! fakesink name=s sync=false async=false signal-handoffs=true");
   g_signal_connect(stock.element("s"), "handoff",
                    G_CALLBACK(+[](GstElement*, GstBuffer* buffer, GstPad* pad, gpointer data) {
                      auto* shown = static_cast<Shown*>(data);
@@ -211,7 +211,8 @@ TEST_P(SeiContainer, SrtShowsTheBaseViewToAllAndAllViewsToUs) {
                      gst_caps_unref(caps);
                    }),
                    &shown);
-  Extraction ours(receive(1) + " ! mvinrseiextract ! fakesink name=out sync=false async=false");
+  Extraction ours(receive(1) + "tsdemux ! " + codec().parser +
+                  " ! mvinrseiextract ! fakesink name=out sync=false async=false");
   for (GstElement* receiver : {stock.get(), ours.pipeline().get()})
     gst_element_set_state(receiver, GST_STATE_PLAYING);
   Pipeline sender(video() +
