@@ -2,6 +2,7 @@
 // access units that come back are those that went in, the base view's pictures do not change.
 #include <algorithm>
 
+#include "dec_fixture.h"
 #include "file_fixture.h"
 #include "format/access_unit.h"
 #include "sei_fixture.h"
@@ -184,6 +185,63 @@ TEST_P(SeiContainer, RtpWithoutLoss) {
     expect_back(video() + " ! rtp" + name + "pay mtu=1200 config-interval=-1 aggregate-mode=" +
                     mode + " ! rtp" + name + "depay ! " + codec().parser,
                 20 * GST_USECOND);
+}
+
+/* ---- seeks and cut files, of all containers but MP4 (SeiSeek) ---- */
+
+// An accurate seek into a GOP shows the pictures from there on, of the base view and of others.
+TEST_P(SeiContainer, SeeksIntoAGop) {
+  for (const Way& way : kWays) {
+    if (way.h264_only && GetParam() != BaseCodec::h264) continue;
+    SCOPED_TRACE(way.name);
+    Pipeline pipeline(through(way) + " ! mvinrseiextract ! mvinrdec name=d", "texture_0 texture_1");
+    EXPECT_EQ(pipeline.preroll(), "");
+    EXPECT_TRUE(pipeline.seek(1.0, GST_SEEK_FLAG_ACCURATE, kSeiGop + 3 * kSeiFrame));
+    EXPECT_EQ(pipeline.play(20), "");
+    const bool shifted = way.demuxer == std::string("tsdemux");
+    for (const int view : {0, 1}) {
+      auto want = expected(gops_, view, Component::texture);
+      const auto got = pipeline.shown("texture_" + std::to_string(view));
+      // What players show later they find earlier; MPEG-TS begins with a constant.
+      const size_t exact = want.size() - (kSeiFrames + 3);
+      if (shifted) {
+        EXPECT_GE(got.size(), exact);
+        EXPECT_LT(got.size(), want.size());
+      } else {
+        EXPECT_EQ(got.size(), exact);
+      }
+      want.erase(want.begin(),
+                 want.end() - ptrdiff_t(std::min(got.size() + way.lost_frames, want.size())));
+      for (size_t i = 0; i < std::min(got.size(), want.size()); ++i)
+        EXPECT_EQ(got[i].md5, want[i].md5) << view << " " << i;
+    }
+  }
+}
+
+// What is there of a file that was cut off plays, up to the last whole GOP.
+TEST_P(SeiContainer, ACutFilePlays) {
+  for (const Way& way : kWays) {
+    if (way.h264_only && GetParam() != BaseCodec::h264) continue;
+    SCOPED_TRACE(way.name);
+    const std::string path = mux(way.muxer, way.name);
+    gchar* text = nullptr;
+    gsize bytes = 0;
+    ASSERT_TRUE(g_file_get_contents(path.c_str(), &text, &bytes, nullptr));
+    const std::string cut = folder_.file("cut");
+    ASSERT_TRUE(g_file_set_contents(cut.c_str(), text, gssize(bytes * 7 / 10), nullptr));
+    g_free(text);
+    Extraction extraction("filesrc location=" + cut + " ! " + way.demuxer + " ! " + codec().parser +
+                          " ! mvinrseiextract ! fakesink name=out sync=false");
+    const std::string end = extraction.play(20);
+    const auto got = extraction.take();
+    if (way.muxer == std::string("mp4mux") || way.muxer == std::string("qtmux")) {
+      EXPECT_NE(end, "");  // its index is at the end
+      continue;
+    }
+    EXPECT_EQ(end, "");
+    ASSERT_EQ(got.size(), 3u);
+    for (size_t i = 0; i < got.size(); ++i) EXPECT_TRUE(got[i].data == gops_[i]) << i;
+  }
 }
 
 /* ---- MPEG-TS over SRT: one stream, received by a stock decoder and by ours ---- */
