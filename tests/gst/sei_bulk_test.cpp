@@ -281,12 +281,13 @@ class SeiBulkLoss : public SeiBulk {
 INSTANTIATE_TEST_SUITE_P(Codecs, SeiBulkLoss, testing::Values(BaseCodec::h264, BaseCodec::h265),
                          [](const auto& info) { return std::string(names_of(info.param).name); });
 
+// Without a jitter buffer: the packets are in order, and that of GStreamer 1.22, fed with hundreds
+// of megabytes so much faster than in real time, stopped taking them.
 TEST_P(SeiBulkLoss, Rtp) {
   for (const int percent : {1, 5})
     expect_others("RTP",
                   rtp("pay") +
-                      " config-interval=-1 timestamp-offset=0 ! identity ! identity name=wire ! "
-                      "rtpjitterbuffer mode=none latency=20 ! " +
+                      " config-interval=-1 timestamp-offset=0 ! identity ! identity name=wire ! " +
                       rtp("depay"),
                   percent, 0, [](GstBuffer* buffer) {
                     GstRTPBuffer packet = GST_RTP_BUFFER_INIT;
