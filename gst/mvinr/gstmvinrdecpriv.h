@@ -1,4 +1,4 @@
-// The state of mvinrdec, shared by gstmvinrdec.cpp (GObject, events, queries),
+// The state of mvinrdec, shared by gstmvinrdec.cpp (GObject, states),
 // gstmvinrdecstream.cpp (source pads and what goes to all of them), gstmvinrdecrender.cpp (access
 // units to pictures) and what that uses (gstmvinrdecgop.h).
 #pragma once
@@ -68,6 +68,7 @@ struct GstMvinrDecState {
   std::vector<GstBuffer*> fragment;  // reverse playback: access units that wait for their turn
   std::optional<bool> live;          // upstream; unknown until asked
   std::unique_ptr<GstMvinrDecAhead> ahead;
+  bool first = true;  // nothing of this segment was shown
   bool got_input = false;
   int errors = 0;  // damaged access units in a row
 
@@ -93,6 +94,10 @@ struct _GstMvinrDec {
 
 GST_DEBUG_CATEGORY_EXTERN(mvinrdec_debug);
 extern GstStaticPadTemplate gst_mvinr_dec_sink_template;
+
+/* gstmvinrdecevents.cpp */
+
+gboolean gst_mvinr_dec_sink_event(GstPad* pad, GstObject* parent, GstEvent* event);
 
 /* gstmvinrdecstream.cpp, streaming thread only */
 

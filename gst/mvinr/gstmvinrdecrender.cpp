@@ -330,7 +330,9 @@ GstFlowReturn gst_mvinr_dec_drain(GstMvinrDec* self) {
 static GstFlowReturn take_buffer(GstMvinrDec* self, GstBuffer* buffer) {
   GstMvinrDecState& state = *self->priv->state;
   if (state.segment.rate > 0) {
-    if (!may_wait(self)) return decode(self, buffer);
+    // Players wait for a first picture of every stream before they take more of any.
+    const bool first = std::exchange(state.first, false);
+    if (first || !may_wait(self)) return decode(self, buffer);
     return show_ahead(self, std::exchange(state.ahead, decode_ahead(self, buffer)));
   }
   const GstFlowReturn flow =

@@ -35,6 +35,7 @@
 
 #include "gstmvinr.h"
 #include "gstmvinrseicarriage.h"
+#include "gstmvinrseiclock.h"
 #include "gstmvinrseiorder.h"
 
 GST_DEBUG_CATEGORY_STATIC(mvinrseiinsert_debug);
@@ -176,34 +177,8 @@ static gboolean gst_mvinr_sei_insert_sink_event(GstPad* pad, GstObject* parent, 
 
 /* ---- data ---- */
 
-namespace {
-
-// When the frames of a GOP are shown.
-struct Clock {
-  GstClockTime start = 0;  // moved by kShift
-  guint64 first_frame = 0;
-  mvinr::Fraction rate;
-  GstClockTime duration = GST_CLOCK_TIME_NONE;  // of the GOP, if there is no frame rate
-  int frames = 1;
-
-  bool known() const { return rate.num > 0 || GST_CLOCK_TIME_IS_VALID(duration); }
-  GstClockTime length(guint64 count) const {
-    if (rate.num == 0) return gst_util_uint64_scale(duration, count, guint64(frames));
-    return gst_mvinr_frame_time(count, rate);
-  }
-  /// Of frame `index` of the GOP; negative: before its start.
-  GstClockTime at(int index) const {
-    if (index < 0) return start - length(guint64(-index));
-    if (rate.num == 0) return start + length(guint64(index));
-    const auto first = gst_mvinr_frame_time(first_frame, rate);
-    return start + gst_mvinr_frame_time(first_frame + guint64(index), rate) - first;
-  }
-};
-
-}  // namespace
-
 static GstFlowReturn push_frames(GstMvinrSeiInsert* self, const GstMvinrSeiGop& gop,
-                                 const GstMvinrSeiOrder& order, const Clock& clock) {
+                                 const GstMvinrSeiOrder& order, const GstMvinrSeiClock& clock) {
   State& state = *self->state;
   GST_OBJECT_LOCK(self);
   const Settings settings = *self->settings;
@@ -279,8 +254,8 @@ static GstFlowReturn send(GstMvinrSeiInsert* self, GstBuffer* buffer) {
   const GstClockTime pts = GST_BUFFER_PTS_IS_VALID(buffer)
                                ? GST_BUFFER_PTS(buffer)
                                : gst_mvinr_frame_time(info->first_frame, rate);
-  const Clock clock{pts + kShift, info->first_frame, rate, GST_BUFFER_DURATION(buffer),
-                    info->frames};
+  const GstMvinrSeiClock clock{pts + kShift, info->first_frame, rate, GST_BUFFER_DURATION(buffer),
+                               info->frames};
   if (!GST_CLOCK_TIME_IS_VALID(pts) || !clock.known())
     return refuse(self, {mvinr::ErrorCode::invalid_argument,
                          "neither it nor what comes before tells the frame rate and the time; put "

@@ -2,16 +2,17 @@
 # Builds the fuzzers with clang, address and undefined-behaviour sanitizers, and runs all of them at
 # once. Finds are left in tests/fuzz/finds/TARGET: commit each together with its fix.
 #   tests/fuzz/run.sh [SECONDS] [TARGET...]     default: 600 seconds, all targets
+# The target sei needs GStreamer's headers (scripts/install-deps.sh).
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:-600}
 [ $# = 0 ] || shift
-[ $# -gt 0 ] || set -- header access_unit units cameras kernels
+[ $# -gt 0 ] || set -- header access_unit units cameras kernels sei
 build=${FUZZ_BUILD_DIR:-build-fuzz}
 cxx=${FUZZ_CXX:-$(command -v clang++ || command -v clang++-14 || true)}
 [ -n "$cxx" ] || { echo "run.sh: needs clang++ (apt-get install clang)" >&2; exit 1; }
 [ -d "$build/meson-info" ] || CXX=$cxx meson setup "$build" -Dfuzz=true -Dtorch=disabled \
-  -Dgst=disabled -Dcuda=disabled -Dbench=disabled --buildtype=debugoptimized \
+  -Dcuda=disabled -Dbench=disabled -Dmatroska=disabled --buildtype=debugoptimized \
   -Db_sanitize=address,undefined -Db_lundef=false
 programs=tests/fuzz/fuzz-seeds
 for target in "$@"; do programs="$programs tests/fuzz/fuzz-$target"; done
@@ -29,6 +30,7 @@ for target in "$@"; do
       cp examples/clip/cameras.json "$corpus"
       options="-max_len=8192 -dict=tests/fuzz/cameras.dict" ;;
     kernels) options=-max_len=128 ;;
+    sei) ;;
     *)
       "$build/tests/fuzz/fuzz-seeds" "$corpus"
       cp tests/golden/*.mvinr "$corpus" ;;

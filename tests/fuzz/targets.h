@@ -15,6 +15,9 @@ void cameras(Bytes data);      // read_camera_file, camera_for_size
 // model_targets.cpp
 void units(Bytes data);    // parse_access_unit, the payloads of all units, and writing them again
 void kernels(Bytes data);  // synthesis with weights made of the bytes: every set of kernels agrees
+/// sei_target.cpp, in builds with GStreamer: mvinrseiextract with options and a stream of H.264 or
+/// H.265. How many access units came out of it.
+size_t sei(Bytes data);
 
 /// Makes the CRCs of header and units right, as far as the sizes in `data` allow: otherwise nearly
 /// every mutation would end at a CRC and nothing behind it would be tested.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <random>
 
+#include "hybrid_gop.h"
 #include "sei_fixture.h"
 #include "transport_fixture.h"
 
@@ -208,6 +209,24 @@ TEST_P(SeiLoss, ASliceOfTheBaseViewCostsTheViewsThatNeedIt) {
   push_all(frames_);
   // All other views are predicted from it: nothing is left of the GOP.
   expect_all_but(1);
+}
+
+TEST_P(SeiLoss, ALostSliceLeavesTheOtherBaseViews) {
+  HybridOptions options{.frames = kSeiFrames, .views = 4, .base_views = {1, 2}};
+  options.encoder = codec().fragment;
+  // The first GOP is whole: what is missing of the first one is no loss but joining inside of it.
+  gops_ = make_hybrid_gops(2, options);
+  frames_ = frames("spread=false");  // so that the last frame holds nothing but the slice
+  push_all({frames_.begin(), frames_.end() - 1});
+  send(gst_event_new_eos());
+  const auto all = got();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_TRUE(all[0].data == gops_[0]);
+  const auto states = view_states(all[1].data);
+  ASSERT_TRUE(states);
+  for (size_t v = 0; v < states->size(); ++v)
+    EXPECT_EQ((*states)[v] == ViewState::there, v == 2) << v;
+  EXPECT_NE(loss().find("views-missing=(string)\"0\\ 1\\ 3\""), std::string::npos);
 }
 
 TEST_P(SeiLoss, EveryByteOfAMessageMayBeWrong) {

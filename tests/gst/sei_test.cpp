@@ -130,6 +130,38 @@ TEST_P(Sei, NothingIsSentTwice) {
   EXPECT_LT(base + sei, original + gops_.size() * 900);
 }
 
+TEST_P(Sei, SeveralBaseViews) {
+  HybridOptions options{.frames = kSeiFrames, .views = 4, .base_views = {1, 2}};
+  options.encoder = codec().fragment;
+  gops_ = make_hybrid_gops(2, options);
+  expect_back(video());
+}
+
+// What the caps say follows the stream, in the middle of it too.
+TEST_P(Sei, CapsFollowTheStream) {
+  GstHarness* h = gst_harness_new("mvinrseiinsert");
+  gst_harness_set_src_caps_str(h, "video/x-mvinr, parsed=true");
+  const auto caps = [&](const Data& gop, GstClockTime pts) {
+    EXPECT_EQ(gst_harness_push(h, make_buffer(gop, pts, kSeiGop)), GST_FLOW_OK);
+    GstCaps* caps = gst_pad_get_current_caps(h->sinkpad);
+    gchar* text = gst_caps_to_string(caps);
+    const std::string copy = text;
+    g_free(text);
+    gst_caps_unref(caps);
+    return copy;
+  };
+  const std::string first = caps(gops_[0], 0);
+  for (const char* part : {codec().name, "byte-stream", "alignment=(string)au",
+                           "framerate=(fraction)25/1", "width=", "profile="})
+    EXPECT_NE(first.find(part), std::string::npos) << first;
+  HybridOptions other{.first_frame = kSeiFrames, .frames = kSeiFrames};
+  other.encoder =
+      names_of(GetParam() == BaseCodec::h264 ? BaseCodec::h265 : BaseCodec::h264).fragment;
+  EXPECT_EQ(caps(make_hybrid_gop(other), kSeiGop).find(codec().name), std::string::npos);
+  EXPECT_EQ(caps(gops_[2], 2 * kSeiGop), first);
+  gst_harness_teardown(h);
+}
+
 /* ---- errors ---- */
 
 class SeiError : public testing::Test {
