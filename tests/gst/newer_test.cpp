@@ -29,7 +29,7 @@ class NewerStream : public testing::TestWithParam<const char*> {
 // Not decodebin: in GStreamer 1.22 it now and then keeps its elements' errors to itself and only
 // says that all streams are without buffers.
 class NewerFile : public NewerStream {};
-INSTANTIATE_TEST_SUITE_P(Elements, NewerFile, testing::Values("mvinrparse", "decodebin3"),
+INSTANTIATE_TEST_SUITE_P(Elements, NewerFile, testing::Values("mvinrparse"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_P(NewerFile, IsRefusedByName) {
