@@ -30,7 +30,8 @@ double seconds_since(Clock::time_point start) {
 constexpr double kFloatShare = 0.04;  // no quantisation, no rate
 constexpr double kNoiseShare = 0.95;  // up to here: noise on grids, all else as the decoder has it
 constexpr float kLastSharpness = 4, kLessNoise = 0.25f;  // there, from plain noise of one step
-constexpr double kPruneAt = 0.45;  // magnitude pruning, fine-tuned by the rest
+constexpr double kSoftSteps = 2000;  // up to here; twice as many steps have plain noise throughout
+constexpr double kPruneAt = 0.45;    // magnitude pruning, fine-tuned by the rest
 constexpr double kWarmUpShare = 0.03;
 constexpr double kRate = 1.2e-2;  // Adam's learning rate for weights, cosine to kLastRate
 constexpr double kLastRate = 1e-4;
@@ -71,10 +72,12 @@ double learning_rate(double progress) {
   return kLastRate + (kRate - kLastRate) * 0.5 * (1 + std::cos(M_PI * std::min(x, 1.0)));
 }
 
-Precision precision_at(double progress) {
+/// `steps`: of the whole training, as far as is known.
+Precision precision_at(double progress, double steps) {
   if (progress < kFloatShare) return {};
   if (progress < kNoiseShare) {
-    const float part = float((progress - kFloatShare) / (kNoiseShare - kFloatShare));
+    const double strength = std::clamp(2 - steps / kSoftSteps, 0.0, 1.0);
+    const float part = float(strength * (progress - kFloatShare) / (kNoiseShare - kFloatShare));
     return {.weights = true,
             .grids_noise = true,
             .soft = {.sharpness = kLastSharpness * part, .amplitude = 1 - kLessNoise * part},
@@ -142,7 +145,8 @@ Result<TrainResult> train(Network& net, const PictureStore& pictures, const Base
       prune(net, options.prune);
       pruned = true;
     }
-    const Precision precision = precision_at(progress);
+    const Precision precision = precision_at(
+        progress, options.time_budget > 0 ? step / std::max(progress, 1e-6) : options.steps);
     const auto batch = sampler.next();
     watch.restart();
     const Values values = prepare_values(net, precision);
