@@ -57,6 +57,7 @@ struct State {
   bool in_sync = true;  // the next byte is where an access unit must start
   bool quiet = false;   // after a seek: bytes before the next access unit are no damage
   bool tags_sent = false;
+  bool keeps_end = false;                         // does not tell downstream of the end
   bool indexed = false;                           // the attempt was made
   GstClockTime header_pts = GST_CLOCK_TIME_NONE;  // of the frame that is being finished
   GstClockTime expected = GST_CLOCK_TIME_NONE;    // end of the access unit before
@@ -198,6 +199,9 @@ static gboolean gst_mvinr_parse_sink_event(GstBaseParse* parse, GstEvent* event)
     if (segment->start != 0 || segment->rate < 0) state->quiet = true;
   } else if (state && GST_EVENT_TYPE(event) == GST_EVENT_FLUSH_STOP) {
     state->quiet = true;
+  } else if (state && GST_EVENT_TYPE(event) == GST_EVENT_EOS && state->keeps_end) {
+    gst_event_unref(event);
+    return TRUE;
   }
   return GST_BASE_PARSE_CLASS(parent_class)->sink_event(parse, event);
 }
@@ -212,6 +216,23 @@ static gboolean gst_mvinr_parse_convert(GstBaseParse* parse, GstFormat from, gin
 }
 
 /* ---- access units ---- */
+
+// The stream is of a version that cannot be read. decodebin and parsebin lose the errors of an
+// element that they are still plugging, but the decoder, plugged when there are caps, says the same
+// of the data. Where caps need more than is known (mp4mux) the end of the stream is kept back, as
+// mp4mux 1.22 copies the caps that never came.
+static GstFlowReturn refuse(GstMvinrParse* self, GstBaseParseFrame* frame,
+                            const std::string& message) {
+  self->state->keeps_end = choose_form(self) != Form::mvinr;
+  if (!self->state->keeps_end) {
+    set_src_caps(
+        self, gst_caps_new_simple(GST_MVINR_MEDIA_TYPE, "parsed", G_TYPE_BOOLEAN, TRUE, nullptr));
+    gst_base_parse_finish_frame(GST_BASE_PARSE(self), frame,
+                                gint(gst_buffer_get_size(frame->buffer)));
+  }
+  GST_ELEMENT_ERROR(self, STREAM, FORMAT, (NULL), ("%s", message.c_str()));
+  return GST_FLOW_ERROR;
+}
 
 // Tells about lost bytes once per gap, unless a seek led into the middle of an access unit.
 static void lose_sync(GstMvinrParse* self, const char* why) {
@@ -290,8 +311,8 @@ static GstFlowReturn gst_mvinr_parse_handle_frame(GstBaseParse* parse, GstBasePa
     if (!size || !gop) {
       const mvinr::Error& error = !size ? size.error() : gop.error();
       if (error.code == mvinr::ErrorCode::unsupported && state.in_sync) {
-        GST_ELEMENT_ERROR(self, STREAM, FORMAT, (NULL), ("%s", error.message.c_str()));
-        return GST_FLOW_ERROR;
+        map.reset();
+        return refuse(self, frame, error.message);
       }
       if (error.code != mvinr::ErrorCode::truncated) return skip_to_next(1, error.message.c_str());
       if (last) return skip_to_next(1, "the last access unit is not complete");

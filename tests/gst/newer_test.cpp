@@ -26,10 +26,9 @@ class NewerStream : public testing::TestWithParam<const char*> {
   std::string raw_;
 };
 
-// Not decodebin: in GStreamer 1.22 it now and then keeps its elements' errors to itself and only
-// says that all streams are without buffers.
 class NewerFile : public NewerStream {};
-INSTANTIATE_TEST_SUITE_P(Elements, NewerFile, testing::Values("mvinrparse"),
+INSTANTIATE_TEST_SUITE_P(Elements, NewerFile,
+                         testing::Values("mvinrparse", "decodebin", "decodebin3"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_P(NewerFile, IsRefusedByName) {
@@ -40,16 +39,14 @@ class NewerAccessUnits : public NewerStream {};
 INSTANTIATE_TEST_SUITE_P(Elements, NewerAccessUnits,
                          testing::Values("mvinrdec", "mvinrviewselect", "mvinrfilter ! mvinrdec",
                                          "mvinrfilter views=1 ! mvinrdec", "rtpmvinrpay",
-                                         "mvinrparse"),
+                                         "mvinrparse", "mvinrparse ! mp4mux"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::erase_if(name, [](char c) { return !g_ascii_isalnum(c); });
                            return name;
                          });
 
-// As a demuxer or a network hands them over. Their caps do not tell the version. (Not in front of
-// mp4mux of GStreamer 1.22: at the end of a stream without caps it now and then copies a null
-// pointer, which is a critical warning.)
+// As a demuxer or a network hands them over. Their caps do not tell the version.
 TEST_P(NewerAccessUnits, AreRefusedByName) {
   Pipeline pipeline(std::string("appsrc name=s format=time caps=video/x-mvinr,parsed=true ! ") +
                     GetParam() + " ! fakesink");
