@@ -122,7 +122,7 @@ TEST(HybridEncoder, TheOtherViewsAreBetterThanTheWarpAlone) {
     if (v == 1) continue;
     const double warped = warped_psnr(clip, base_views, v);
     std::printf("view %d: warped %.2f dB, coded %.2f dB\n", v, warped, texture.psnr(0));
-    EXPECT_GT(texture.psnr(0), warped + 0.1) << v;
+    EXPECT_GT(texture.psnr(0), warped + 0.3) << v;
   }
 }
 

@@ -59,9 +59,9 @@ struct Comparison {
                 100 * near / samples, largest);
     EXPECT_LT(std::abs(gap), 0.02) << what;
     // Float sums that lie on a rounding boundary of the normalisation fall on either side; every
-    // such flip spreads over the receptive field, which one of the first stage makes all of a
-    // picture as small as these: 97.2 to 100 % over 24 trainings (six seeds, four kernel sets).
-    EXPECT_GT(near / samples, 0.95) << what;
+    // such flip spreads over the receptive field, which must be a small part of the picture: at
+    // 141x95, 99.5 to 100 % are near in six trainings.
+    EXPECT_GT(near / samples, 0.99) << what;
   }
 };
 
@@ -102,8 +102,8 @@ TEST(Simulation, OfATrainedModelShowsTheDecodersPictures) {
 TEST(Simulation, HoldsForTenBitTextureAndEightBitDepthOfOddSize) {
   const auto clip = testutil::make_clip({.views = 1,
                                          .frames = 3,
-                                         .width = 45,
-                                         .height = 31,
+                                         .width = 141,
+                                         .height = 95,
                                          .texture = SampleFormat::yuv420_10,
                                          .depth = SampleFormat::gray_8});
   compare(clip, train_on(clip, "xs", {.lambda = 0.001, .steps = 80}).network);
