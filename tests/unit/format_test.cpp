@@ -1,17 +1,19 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <functional>
 #include <limits>
 
 #include "base/crc32.h"
 #include "format/access_unit.h"
 #include "format/header.h"
+#include "unit/bad_header.h"
 #include "unit/random_header.h"
 
 namespace mvinr {
 namespace {
 
+using testutil::BadHeader;
+using testutil::expect_refused;
 using testutil::random_header;
 
 std::vector<UnitPayload> example_units() {
@@ -135,11 +137,6 @@ TEST(Header, BytesBehindTheLastFieldAreCorrupt) {
   EXPECT_NE(read.error().message.find("behind the last field"), std::string::npos);
 }
 
-struct BadHeader {
-  const char* words;  // of the message
-  std::function<void(Header&)> spoil;
-};
-
 TEST(Header, WritingRefusesWhatReadingWouldRefuse) {
   const BadHeader cases[] = {
       {"frames is 0, must be 1..256", [](auto& h) { h.frames = 0; }},
@@ -172,16 +169,7 @@ TEST(Header, WritingRefusesWhatReadingWouldRefuse) {
   };
   uint32_t seed = 0;
   while (random_header(seed).model.depth) ++seed;
-  for (const BadHeader& bad : cases) {
-    Header header = random_header(seed);
-    ASSERT_TRUE(validate(header));
-    bad.spoil(header);
-    const auto written = write_access_unit(header, {});
-    ASSERT_FALSE(written) << bad.words;
-    EXPECT_EQ(written.error().code, ErrorCode::invalid_argument) << written.error().message;
-    EXPECT_NE(written.error().message.find(bad.words), std::string::npos)
-        << written.error().message;
-  }
+  expect_refused(random_header(seed), cases);
 }
 
 TEST(AccessUnit, ReadsTheUnitsThatWereWritten) {
