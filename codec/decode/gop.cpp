@@ -127,11 +127,11 @@ Status Gop::make_rig() {
 std::vector<BaseUnit> Gop::base_units() const {
   std::vector<BaseUnit> units;
   for (const int view : info_.base_views)
-    for (const Component component : {Component::texture, Component::depth})
-      if (component == Component::depth && view_info(view).depth == SampleFormat::none)
-        continue;
-      else if (const UnitView* unit = unit_.find(UnitType::base, base_unit_index(view, component)))
+    for (const Component component : {Component::texture, Component::depth}) {
+      if (component == Component::depth && view_info(view).depth == SampleFormat::none) continue;
+      if (const UnitView* unit = unit_.find(UnitType::base, base_unit_index(view, component)))
         units.push_back({view, component, unit->payload});
+    }
   return units;
 }
 

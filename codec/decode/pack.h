@@ -40,9 +40,8 @@ struct PackedDepthwise {
 
 /// What one PlanStep needs.
 struct PackedStep {
-  PackedPointwise8 reduce;  // norm_reduce
-  PackedPointwise16
-      wide;  // stem, convolve, inject, flow, predict, head, and the local grids of upsample
+  PackedPointwise8 reduce;    // norm_reduce
+  PackedPointwise16 wide;     // every other 1x1 layer, and the local grids of upsample
   PackedDepthwise depthwise;  // block
   PackedPointwise8 fc1, fc2;  // block
   std::vector<HeadRow> head;
